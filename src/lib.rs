@@ -1,0 +1,3 @@
+//! isoscan: isolation-forest anomaly scans of network-traffic logs.
+
+pub mod error;
