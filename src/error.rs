@@ -59,8 +59,7 @@ impl Error {
     /// Adds the path that the error is about; a path already there stays.
     #[must_use]
     pub fn at(mut self, path: impl AsRef<Path>) -> Self {
-        self.path
-            .get_or_insert_with(|| path.as_ref().to_path_buf());
+        self.path.get_or_insert_with(|| path.as_ref().to_path_buf());
         self
     }
 
@@ -73,10 +72,7 @@ impl Error {
 
     /// Adds the error that led to this one.
     #[must_use]
-    pub fn caused_by(
-        mut self,
-        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-    ) -> Self {
+    pub fn caused_by(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
         self
     }
@@ -132,7 +128,9 @@ impl std::error::Error for Error {
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+        if character.is_control()
+            || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);
@@ -153,7 +151,11 @@ pub fn quoted(value: &[u8]) -> String {
 }
 
 fn one_line(text: &str) -> String {
-    let joined: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    let joined: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .collect();
     printable(&joined.join("; "))
 }
 

@@ -1,0 +1,602 @@
+//! What the user typed, and how it is answered: arguments in, exit code out.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind as UsageError;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::batch;
+use crate::detect::{Contamination, DetectOptions, ThresholdRule};
+use crate::discover;
+use crate::error::{Error, ErrorKind, Result, printable};
+use crate::forest::{ForestParams, SampleSize};
+use crate::generate;
+use crate::ingest::time::TimeForm;
+use crate::ingest::{IngestOptions, Zone};
+use crate::outcome::Outcome;
+use crate::plan::{Graphs, OutputOptions, Plan};
+use crate::progress::{Bar, Progress};
+use crate::report::graph::{Format as GraphFormat, YScale};
+use crate::report::table::ScoresFormat;
+use crate::report::{atomic, terminal};
+
+/// Scans archives of network-traffic logs for anomalies: floods, data being carried off, services
+/// gone silent
+///
+/// Unsupervised (isolation forest), over any number of files in one run. Exit codes: 0 every input was
+/// scanned; 1 some input failed or nothing was found to scan; 2 wrong usage.
+#[derive(Debug, Parser)]
+#[command(name = "isoscan", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Scan logs: a graph and a table of anomalies for each file, and one table for all
+    Scan(Box<ScanArgs>),
+    /// Make labelled synthetic traffic: for demonstrations, tests and benchmarks
+    Generate(GenerateArgs),
+}
+
+#[derive(Debug, Args)]
+struct ScanArgs {
+    /// Files, folders (walked to any depth), quoted globs, or - for standard input
+    #[arg(value_name = "PATH", help_heading = "Input")]
+    paths: Vec<PathBuf>,
+
+    /// The same as PATH, repeatable
+    #[arg(long, value_name = "PATH", help_heading = "Input")]
+    input: Vec<PathBuf>,
+
+    /// Read paths from LIST, one a line; - reads them from standard input
+    #[arg(long, value_name = "LIST", help_heading = "Input")]
+    files_from: Option<PathBuf>,
+
+    /// Name of the timestamp column, without regard to case
+    #[arg(long, value_name = "NAME", default_value = "timestamp", help_heading = "Input")]
+    timestamp_column: String,
+
+    /// Name of a value column, without regard to case; repeat it to judge several together
+    #[arg(long, value_name = "NAME", default_value = "value", help_heading = "Input")]
+    value_column: Vec<String>,
+
+    /// Form of the timestamps, as %d.%m.%Y %H:%M:%S, or epoch_s, epoch_ms, epoch_us, epoch_ns, iso;
+    /// recognised if not given
+    #[arg(long, value_name = "FORMAT", help_heading = "Input")]
+    timestamp_format: Option<String>,
+
+    /// Zone of timestamps that name none: UTC, +02:00 or Europe/Berlin
+    #[arg(long, value_name = "ZONE", default_value = "UTC", help_heading = "Input")]
+    timezone: String,
+
+    /// Share of rows expected to be anomalous, in (0, 0.5]
+    ///
+    /// The threshold is the (1 - RATE) quantile of each file's scores, exactly as scikit-learn takes
+    /// it. Rows that tie with it are not flagged; the counts expected and found are in the summary.
+    #[arg(
+        short, long, alias = "c", value_name = "RATE", default_value = "0.01",
+        allow_negative_numbers = true, help_heading = "Detection"
+    )]
+    contamination: Contamination,
+
+    /// Flag rows whose score is above SCORE (0 to 1), in place of a rate
+    #[arg(
+        long, value_name = "SCORE", conflicts_with = "contamination",
+        allow_negative_numbers = true, help_heading = "Detection"
+    )]
+    threshold: Option<f64>,
+
+    /// Number of trees; more of them make two seeds agree better [default: 1000, or 200 with several
+    /// value columns]
+    #[arg(long, value_name = "N", help_heading = "Detection")]
+    trees: Option<NonZeroUsize>,
+
+    /// Rows that each tree sees: a count, or a share of all rows such as 0.1
+    #[arg(long, value_name = "N", default_value = "256", help_heading = "Detection")]
+    sample_size: SampleSize,
+
+    /// Seed of everything random; the same seed gives the same bytes
+    #[arg(long, value_name = "N", default_value_t = 42, help_heading = "Detection")]
+    seed: u64,
+
+    /// Folder below which everything is written
+    #[arg(short, long, value_name = "DIR", default_value = "output", help_heading = "Output")]
+    out_dir: PathBuf,
+
+    /// Base name of a single input's outputs, in place of the input's own
+    #[arg(long, value_name = "NAME", help_heading = "Output")]
+    output: Option<String>,
+
+    /// Which files get a graph
+    #[arg(long, value_name = "WHICH", value_enum, default_value = "all", help_heading = "Output")]
+    graphs: GraphsArg,
+
+    /// Draw graphs as pixels or as vectors
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "png", help_heading = "Output")]
+    graph_format: GraphFormatArg,
+
+    /// Scale of the value axis; auto takes a logarithmic one where a few spikes flatten all else
+    #[arg(long, value_name = "SCALE", value_enum, default_value = "auto", help_heading = "Output")]
+    y_scale: YScaleArg,
+
+    /// Write the score of every row as well, to <stem>_scores.<FORMAT>
+    #[arg(long, value_name = "FORMAT", value_enum, help_heading = "Output")]
+    scores: Option<ScoresArg>,
+
+    /// Put an apostrophe before text cells that a spreadsheet would run as formulas
+    #[arg(long, help_heading = "Output")]
+    csv_safe: bool,
+
+    /// Print the summary as JSON on standard output
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+
+    /// Threads to use; 0 takes all there are
+    #[arg(short = 'j', long, value_name = "N", default_value_t = 0, help_heading = "Running")]
+    threads: usize,
+
+    /// List what would be scanned, with the recognised form, and write nothing
+    #[arg(long, help_heading = "Running")]
+    dry_run: bool,
+
+    /// Say nothing but errors
+    #[arg(short, long, conflicts_with = "verbose", help_heading = "Running")]
+    quiet: bool,
+
+    /// Say for each file what was recognised, dropped and passed over
+    #[arg(short, long, help_heading = "Running")]
+    verbose: bool,
+
+    /// Colour on the terminal; auto obeys NO_COLOR
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto", help_heading = "Running")]
+    color: ColorArg,
+}
+
+#[derive(Debug, Args)]
+struct GenerateArgs {
+    /// The file to write, or with --files or --sample the folder; - writes a single file's rows to
+    /// standard output, without labels
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+
+    /// Write the sample data that ships with isoscan
+    #[arg(long, conflicts_with_all = ["rows", "files", "seed", "step", "start", "columns", "calm"])]
+    sample: bool,
+
+    /// Rows in each file
+    #[arg(long, value_name = "N", default_value_t = 4032)]
+    rows: u64,
+
+    /// Write N files into the folder PATH
+    #[arg(long, value_name = "N")]
+    files: Option<u64>,
+
+    /// Seconds between rows
+    #[arg(long, value_name = "SECONDS", default_value_t = 300.0)]
+    step: f64,
+
+    /// First timestamp, UTC
+    #[arg(long, value_name = "TIME", default_value = "2026-01-05 00:00:00")]
+    start: String,
+
+    /// Write bytes, packets and flows in place of one value column
+    #[arg(long)]
+    columns: bool,
+
+    /// Write traffic without events
+    #[arg(long)]
+    calm: bool,
+
+    /// Seed of everything random; the same seed gives the same bytes
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum GraphsArg {
+    All,
+    Anomalous,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum GraphFormatArg {
+    Png,
+    Svg,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum YScaleArg {
+    Linear,
+    Log,
+    Auto,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ScoresArg {
+    Csv,
+    Parquet,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ColorArg {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Trees where several columns are judged together: each one costs time at scoring there.
+const TREES_WITH_SEVERAL_COLUMNS: NonZeroUsize = NonZeroUsize::new(200).unwrap();
+
+/// Does what `arguments`, the first of which is the program's name, ask for; returns the exit code.
+///
+/// # Errors
+/// What stopped the run as a whole. Errors of single files are reported where they happen.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(answer) if matches!(answer.kind(), UsageError::DisplayHelp | UsageError::DisplayVersion) => {
+            return to_stdout(&answer.to_string()).map(|()| 0);
+        }
+        Err(refusal) => return Err(one_line_refusal(&refusal)),
+    };
+    match cli.command {
+        Command::Scan(args) => {
+            let typed = arguments.iter().skip(1).map(|a| a.to_string_lossy().into_owned());
+            scan(*args, typed.collect())
+        }
+        Command::Generate(args) => generate(&args).map(|()| 0),
+    }
+}
+
+/// The exit code that an error of [`run`] stands for: 2 for wrong usage, 1 else.
+pub fn exit_code(error: &Error) -> u8 {
+    match error.kind() {
+        ErrorKind::Setting => 2,
+        _ => 1,
+    }
+}
+
+fn scan(args: ScanArgs, typed: Vec<String>) -> Result<u8> {
+    let plan = args.plan()?;
+    let voice = Voice::new(&args);
+    if args.threads > 0 {
+        // A pool that is already there, as in a test, stays as it is.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global();
+    }
+    if args.dry_run {
+        return dry_run(&plan);
+    }
+    let summary = batch::scan(&plan, typed, &voice)?;
+    if args.json {
+        to_stdout(&summary.to_json())?;
+    }
+    if args.verbose {
+        for skipped in summary.inputs.iter().filter(|input| input.status == "skipped") {
+            let reason = skipped.note.as_deref().unwrap_or_default();
+            voice.say(&format!("passed over {}: {reason}", printable(&skipped.path)));
+        }
+    }
+    if !args.quiet {
+        eprint!("{}", terminal::table(&summary, &plan.outputs.folder, voice.colour));
+    }
+    Ok(summary.totals.exit_code())
+}
+
+fn generate(args: &GenerateArgs) -> Result<()> {
+    let sink = |path: &std::path::Path, fill: &mut generate::Fill<'_>| {
+        atomic::write(path, |file| fill(file)).map(|_| ())
+    };
+    if args.sample {
+        for (path, labels) in generate::write_sample(&args.path, &sink)? {
+            eprintln!("{}: {} events", printable(&path.to_string_lossy()), labels.events.len());
+        }
+        return Ok(());
+    }
+    let spec = args.spec()?;
+    if args.path == std::path::Path::new("-") {
+        let traffic = generate::Traffic::new(spec)?;
+        let mut out = std::io::BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
+        return match traffic.write_csv(&mut out).and_then(|()| out.flush()) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::new(
+                ErrorKind::Write,
+                "standard output cannot be written",
+            )
+            .caused_by(cause)),
+            _ => Ok(()),
+        };
+    }
+    match args.files {
+        Some(files) => generate::write_files(&spec, files, &args.path, &sink),
+        None => generate::write_file(spec, &args.path, &sink).map(|_| ()),
+    }
+}
+
+impl GenerateArgs {
+    fn spec(&self) -> Result<generate::TrafficSpec> {
+        let refuse = |text: String| Error::new(ErrorKind::Setting, text);
+        if !(1e-6..=1e9).contains(&self.step) {
+            return Err(refuse(format!(
+                "--step {} is outside 0.000001 to 1000000000 seconds",
+                self.step
+            )));
+        }
+        let usual = generate::TrafficSpec::default();
+        Ok(generate::TrafficSpec {
+            rows: self.rows,
+            seed: self.seed,
+            step_us: (self.step * 1e6).round() as i64,
+            start_us: parse_time(&self.start).ok_or_else(|| {
+                refuse(format!("--start {:?} is no time such as 2026-01-05 00:00:00", self.start))
+            })?,
+            columns: match self.columns {
+                true => generate::Columns::Counters,
+                false => usual.columns,
+            },
+            events: match self.calm {
+                true => generate::EventPlan::Placed(Vec::new()),
+                false => usual.events,
+            },
+            ..usual
+        })
+    }
+}
+
+/// The instant that `text` names, in microseconds UTC.
+fn parse_time(text: &str) -> Option<i64> {
+    let form = TimeForm::recognise([text.as_bytes()], Zone::UTC)?;
+    form.parser().parse(text.as_bytes())
+}
+
+fn dry_run(plan: &Plan) -> Result<u8> {
+    let preview = batch::preview(plan)?;
+    let mut list = String::new();
+    let mut failed = preview.found.failed;
+    for (source, form) in preview.sources {
+        match form {
+            Ok(form) => list.push_str(&format!("{}\t{form}\n", printable(&source.name()))),
+            Err(error) => failed.push(error),
+        }
+    }
+    to_stdout(&list)?;
+    for skipped in preview.found.skipped {
+        let path = printable(&skipped.path.to_string_lossy());
+        eprintln!("isoscan: passed over {path}: {}", skipped.reason);
+    }
+    for error in &failed {
+        eprintln!("isoscan: {error}");
+    }
+    Ok(u8::from(!failed.is_empty()))
+}
+
+impl ScanArgs {
+    fn plan(&self) -> Result<Plan> {
+        let mut inputs = self.paths.clone();
+        inputs.extend(self.input.iter().cloned());
+        if let Some(list) = &self.files_from {
+            inputs.extend(discover::read_list(list)?);
+            if inputs.is_empty() {
+                return Err(Error::new(ErrorKind::NotFound, "the list names no file").at(list));
+            }
+        }
+        let trees = self.trees.unwrap_or(match self.value_column.len() {
+            0 | 1 => ForestParams::default().trees(),
+            _ => TREES_WITH_SEVERAL_COLUMNS,
+        });
+        let plan = Plan {
+            inputs,
+            ingest: IngestOptions {
+                timestamp_column: self.timestamp_column.clone(),
+                value_columns: self.value_column.clone(),
+                timestamp_format: self.timestamp_format.clone(),
+                zone: self.timezone.parse::<Zone>()?,
+            },
+            detect: DetectOptions {
+                forest: ForestParams::new(trees.get(), self.sample_size, self.seed)?,
+                threshold: match self.threshold {
+                    Some(score) => ThresholdRule::Score(score),
+                    None => ThresholdRule::Contamination(self.contamination),
+                },
+            },
+            outputs: OutputOptions {
+                folder: self.out_dir.clone(),
+                base_name: self.output.clone(),
+                graphs: match self.graphs {
+                    GraphsArg::All => Graphs::All,
+                    GraphsArg::Anomalous => Graphs::Anomalous,
+                    GraphsArg::None => Graphs::None,
+                },
+                graph_format: match self.graph_format {
+                    GraphFormatArg::Png => GraphFormat::Png,
+                    GraphFormatArg::Svg => GraphFormat::Svg,
+                },
+                y_scale: match self.y_scale {
+                    YScaleArg::Linear => YScale::Linear,
+                    YScaleArg::Log => YScale::Log,
+                    YScaleArg::Auto => YScale::Auto,
+                },
+                scores: self.scores.map(|scores| match scores {
+                    ScoresArg::Csv => ScoresFormat::Csv,
+                    ScoresArg::Parquet => ScoresFormat::Parquet,
+                }),
+                csv_safe: self.csv_safe,
+            },
+            workers: match self.threads {
+                0 => std::thread::available_parallelism().map_or(1, usize::from),
+                threads => threads,
+            },
+        };
+        plan.check()?;
+        Ok(plan)
+    }
+}
+
+/// Speaks to the person at the terminal while a scan runs.
+struct Voice {
+    bar: Option<Bar>,
+    verbose: bool,
+    quiet: bool,
+    colour: bool,
+}
+
+impl Voice {
+    fn new(args: &ScanArgs) -> Self {
+        let colour = match args.color {
+            ColorArg::Always => true,
+            ColorArg::Never => false,
+            ColorArg::Auto => {
+                let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                std::io::stderr().is_terminal() && !unwanted
+            }
+        };
+        Self {
+            bar: (!args.quiet).then(Bar::new),
+            verbose: args.verbose,
+            quiet: args.quiet,
+            colour,
+        }
+    }
+
+    fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.line(&format!("isoscan: {text}")),
+            None => eprintln!("isoscan: {text}"),
+        }
+    }
+}
+
+impl Progress for Voice {
+    fn started(&self, sources: u64) {
+        if let Some(bar) = &self.bar {
+            bar.started(sources);
+        }
+    }
+
+    fn source_ended(&self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Failed { error, .. } => self.say(&error.to_string()),
+            Outcome::Done(done) => {
+                let name = printable(&done.source.name());
+                if self.verbose {
+                    self.say(&format!(
+                        "{name}: {}; {} rows, {} dropped, {} anomalies above {:.4}",
+                        done.form,
+                        done.rows,
+                        done.dropped.rows,
+                        done.anomalies.rows(),
+                        done.threshold
+                    ));
+                    for row in &done.dropped.first {
+                        self.say(&format!("{name}: line {}: dropped: {}", row.line, row.reason));
+                    }
+                }
+                if let Some(note) = &done.note
+                    && !self.quiet
+                {
+                    self.say(&format!("{name}: {note}"));
+                }
+            }
+        }
+        if let Some(bar) = &self.bar {
+            bar.source_ended(outcome);
+        }
+    }
+
+    fn ended(&self) {
+        if let Some(bar) = &self.bar {
+            bar.ended();
+        }
+    }
+}
+
+/// A refusal of clap's on one line, without its heading and its hints at `--help`.
+fn one_line_refusal(refusal: &clap::Error) -> Error {
+    let text = refusal.render().to_string();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
+        .filter(|line| !line.is_empty())
+        .collect();
+    let joined = lines.join(" ");
+    let text = joined.strip_prefix("error: ").unwrap_or(&joined);
+    let hint = match refusal.kind() {
+        UsageError::DisplayHelpOnMissingArgumentOrSubcommand => {
+            "no command: try 'isoscan scan PATH' or 'isoscan --help'"
+        }
+        _ => text,
+    };
+    Error::new(ErrorKind::Setting, hint)
+}
+
+/// Writes to standard output; a reader that has gone away is no error.
+fn to_stdout(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::new(ErrorKind::Write, "standard output cannot be written").caused_by(cause))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn plan(line: &str) -> Result<Plan> {
+        let cli = Cli::try_parse_from(line.split(' ')).map_err(|e| one_line_refusal(&e))?;
+        match cli.command {
+            Command::Scan(args) => args.plan(),
+            Command::Generate(_) => panic!("a scan was asked for"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_rate_may_be_given_in_all_forms_of_the_original_script() {
+        for line in ["scan x -c 0.003", "scan x --c 0.003", "scan x --contamination 0.003"] {
+            let plan = plan(&format!("isoscan {line}")).unwrap();
+            assert_eq!(plan.rule_label(), "0.003");
+        }
+    }
+
+    #[test]
+    fn paths_come_from_arguments_and_from_input_flags() {
+        let plan = plan("isoscan scan a --input b --input c").unwrap();
+        assert_eq!(plan.inputs, ["a", "b", "c"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn refusals_are_one_line_with_rule_and_value() {
+        for (line, wanted) in [
+            ("scan x -c 0.7", "0.7 is outside (0, 0.5]"),
+            ("scan x -c 0", "0 is outside (0, 0.5]"),
+            ("scan x -c -1", "-1 is outside (0, 0.5]"),
+            ("scan x -c NaN", "NaN is outside (0, 0.5]"),
+            ("scan x -c few", "\"few\" is no number"),
+            ("scan x --trees 0", "'0' for '--trees <N>'"),
+            ("scan x --sample-size 0", "--sample-size"),
+            ("scan x --timezone Mars/Base", "Mars/Base"),
+            ("scan x --threshold 2", "--threshold 2 is outside [0, 1]"),
+            ("scan", "no input"),
+            ("scan x --contaminaton 1", "--contaminaton"),
+        ] {
+            let error = plan(&format!("isoscan {line}")).unwrap_err();
+            assert_eq!(exit_code(&error), 2, "{line}");
+            let text = error.to_string();
+            assert!(text.contains(wanted) && !text.contains('\n'), "{line}: {text}");
+        }
+    }
+}

@@ -1,0 +1,531 @@
+//! Turns what the user named (files, folders, globs, lists, standard input) into a sorted list of
+//! sources, and says what was passed over and why.
+//!
+//! Knows nothing of what is inside a file: a file found in a folder or by a glob is a candidate by its
+//! name, a file named outright always is.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{self, BufRead};
+use std::path::{Component, Path, PathBuf};
+
+use globset::GlobBuilder;
+use walkdir::WalkDir;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// One input of a scan.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source {
+    /// Where to read it.
+    pub location: Location,
+    /// Its outputs' place below the output folder, without an extension: `edge/router-01`.
+    pub output_stem: PathBuf,
+}
+
+/// Where a source's bytes come from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Location {
+    /// Standard input, named `-` on the command line and `stdin` in outputs.
+    StandardInput,
+    /// A file, by the path that the user would recognise.
+    File(PathBuf),
+}
+
+impl Source {
+    /// The name by which reports call the source: its path as found, or `stdin`.
+    pub fn name(&self) -> String {
+        match &self.location {
+            Location::StandardInput => "stdin".to_owned(),
+            Location::File(path) => path.to_string_lossy().into_owned(),
+        }
+    }
+
+    /// The path, for error texts; `-` for standard input.
+    pub fn path(&self) -> &Path {
+        match &self.location {
+            Location::StandardInput => Path::new("-"),
+            Location::File(path) => path,
+        }
+    }
+}
+
+/// What discovery found.
+#[derive(Debug, Default)]
+pub struct Discovered {
+    /// What is to be scanned: sorted by name, no file twice.
+    pub sources: Vec<Source>,
+    /// What was met and passed over.
+    pub skipped: Vec<Skipped>,
+    /// What was named and cannot be scanned: each costs only itself.
+    pub failed: Vec<Error>,
+}
+
+/// Something that discovery met and passed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Its path.
+    pub path: PathBuf,
+    /// Why, in a few words.
+    pub reason: String,
+}
+
+/// Endings of the forms that isoscan reads; in folders and globs, other files are passed over.
+const LOG_ENDINGS: [&str; 6] = ["csv", "tsv", "txt", "log", "parquet", "pq"];
+/// Endings that say only how a text form is packed.
+const PACKED_ENDINGS: [&str; 3] = ["gz", "zst", "zstd"];
+
+/// Finds the sources behind `paths`: files, folders (walked to any depth, links followed, hidden
+/// entries passed over), globs, and `-` for standard input. `out_dir` is never walked, so that a scan
+/// does not take its own outputs for logs.
+///
+/// A path that does not exist is a failure of its own and stops nothing else.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] where nothing at all is left to scan and nothing failed by itself.
+pub fn discover(paths: &[PathBuf], out_dir: &Path) -> Result<Discovered> {
+    let mut search = Search {
+        out_dir: fs::canonicalize(out_dir).ok(),
+        seen: HashSet::new(),
+        found: Vec::new(),
+        result: Discovered::default(),
+    };
+    for path in paths {
+        search.take(path);
+    }
+    let Search {
+        mut found,
+        mut result,
+        ..
+    } = search;
+    found.sort();
+    found.dedup();
+    result.sources = name_outputs(found);
+    result.skipped.sort_by(|a, b| a.path.cmp(&b.path));
+    if result.sources.is_empty() && result.failed.is_empty() {
+        return Err(nothing_found(paths, &result.skipped));
+    }
+    Ok(result)
+}
+
+/// Reads a list of paths, one a line; blank lines are passed over. `-` reads standard input.
+///
+/// # Errors
+/// [`ErrorKind::Read`] where the list cannot be read.
+pub fn read_list(list: &Path) -> Result<Vec<PathBuf>> {
+    let unreadable = |cause: io::Error| {
+        Error::new(ErrorKind::Read, "the list of files cannot be read")
+            .at(list)
+            .caused_by(cause)
+    };
+    let reader: Box<dyn BufRead> = if list == Path::new("-") {
+        Box::new(io::stdin().lock())
+    } else {
+        Box::new(io::BufReader::new(fs::File::open(list).map_err(unreadable)?))
+    };
+    let mut paths = Vec::new();
+    for line in reader.split(b'\n') {
+        let mut line = line.map_err(unreadable)?;
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+        if !line.iter().all(u8::is_ascii_whitespace) {
+            paths.push(path_from_bytes(line));
+        }
+    }
+    Ok(paths)
+}
+
+#[cfg(unix)]
+fn path_from_bytes(bytes: Vec<u8>) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    PathBuf::from(std::ffi::OsString::from_vec(bytes))
+}
+
+#[cfg(not(unix))]
+fn path_from_bytes(bytes: Vec<u8>) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A source found: its location and the folder that its outputs are named relative to.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Found {
+    location: Location,
+    relative: PathBuf,
+}
+
+struct Search {
+    out_dir: Option<PathBuf>,
+    seen: HashSet<PathBuf>,
+    found: Vec<Found>,
+    result: Discovered,
+}
+
+impl Search {
+    fn take(&mut self, path: &Path) {
+        if path == Path::new("-") {
+            if self.seen.insert(PathBuf::from("-")) {
+                self.found.push(Found {
+                    location: Location::StandardInput,
+                    relative: PathBuf::from("stdin"),
+                });
+            }
+            return;
+        }
+        // What exists is meant as it stands, even where its name has a glob's characters in it.
+        match fs::metadata(path) {
+            Ok(about) if about.is_dir() => self.walk(path),
+            Ok(_) => {
+                let relative = path.file_name().map(PathBuf::from).unwrap_or_default();
+                self.add(path, relative);
+            }
+            Err(cause) if is_glob(path) => match self.glob(path) {
+                Ok(()) => {}
+                Err(error) => self.result.failed.push(error.caused_by(cause)),
+            },
+            Err(cause) => {
+                let kind = match cause.kind() {
+                    io::ErrorKind::NotFound => ErrorKind::NotFound,
+                    _ => ErrorKind::Read,
+                };
+                let message = "cannot be opened";
+                self.result
+                    .failed
+                    .push(Error::new(kind, message).at(path).caused_by(cause));
+            }
+        }
+    }
+
+    fn walk(&mut self, root: &Path) {
+        let before = (self.found.len(), self.result.skipped.len());
+        let mut entries = WalkDir::new(root)
+            .follow_links(true)
+            .sort_by_file_name()
+            .into_iter();
+        while let Some(entry) = entries.next() {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(cause) => {
+                    let path = cause.path().unwrap_or(root).to_path_buf();
+                    if cause.loop_ancestor().is_some() {
+                        self.skip(&path, "a symbolic link to a folder above it");
+                    } else {
+                        self.result.failed.push(
+                            Error::new(ErrorKind::Read, "cannot be read")
+                                .at(path)
+                                .caused_by(plain_cause(cause)),
+                        );
+                    }
+                    continue;
+                }
+            };
+            let path = entry.path();
+            if entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".") {
+                self.skip(path, "hidden");
+                if entry.file_type().is_dir() {
+                    entries.skip_current_dir();
+                }
+            } else if entry.file_type().is_dir() {
+                if entry.depth() > 0 && self.is_out_dir(path) {
+                    self.skip(path, "the output folder");
+                    entries.skip_current_dir();
+                }
+            } else {
+                let relative = path.strip_prefix(root).unwrap_or(path).to_path_buf();
+                self.candidate(path, entry.file_type().is_file(), relative);
+            }
+        }
+        if (self.found.len(), self.result.skipped.len()) == before {
+            self.skip(root, "an empty folder");
+        }
+    }
+
+    fn glob(&mut self, pattern: &Path) -> Result<()> {
+        let bad = |cause| {
+            Error::new(ErrorKind::NotFound, "no such file, and not a glob either")
+                .at(pattern)
+                .caused_by(Box::<dyn std::error::Error + Send + Sync>::from(cause))
+        };
+        let text = pattern
+            .to_str()
+            .ok_or_else(|| bad("not valid UTF-8".to_owned()))?;
+        let matcher = GlobBuilder::new(text)
+            .literal_separator(true)
+            .build()
+            .map_err(|cause| bad(cause.to_string()))?
+            .compile_matcher();
+        let root: PathBuf = pattern
+            .components()
+            .take_while(|part| !is_glob(Path::new(part)))
+            .collect();
+        let start = if root.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            &root
+        };
+        let mut matched = false;
+        let mut entries = WalkDir::new(start)
+            .follow_links(true)
+            .sort_by_file_name()
+            .into_iter();
+        while let Some(entry) = entries.next() {
+            let Ok(entry) = entry else {
+                continue;
+            };
+            if entry.depth() > 0 && entry.file_type().is_dir() && self.is_out_dir(entry.path()) {
+                entries.skip_current_dir();
+                continue;
+            }
+            let path = if root.as_os_str().is_empty() {
+                entry.path().strip_prefix(".").unwrap_or(entry.path())
+            } else {
+                entry.path()
+            };
+            if entry.depth() == 0 || entry.file_type().is_dir() || !matcher.is_match(path) {
+                continue;
+            }
+            matched = true;
+            let relative = path.strip_prefix(&root).unwrap_or(path).to_path_buf();
+            self.candidate(path, entry.file_type().is_file(), relative);
+        }
+        if !matched {
+            self.skip(pattern, "no file matches this pattern");
+        }
+        Ok(())
+    }
+
+    /// A file met in a folder or by a glob: taken when its name says that it can be a log.
+    fn candidate(&mut self, path: &Path, regular: bool, relative: PathBuf) {
+        if !regular {
+            self.skip(path, "not a regular file");
+        } else if !is_log_name(path) {
+            self.skip(path, "not the name of a known form");
+        } else {
+            self.add(path, relative);
+        }
+    }
+
+    fn add(&mut self, path: &Path, relative: PathBuf) {
+        // Two names of one file, as `a/x.csv` and `./a/x.csv`, are one source.
+        let identity = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        if self.seen.insert(identity) {
+            self.found.push(Found {
+                location: Location::File(tidy(path)),
+                relative,
+            });
+        }
+    }
+
+    fn skip(&mut self, path: &Path, reason: &str) {
+        self.result.skipped.push(Skipped {
+            path: path.to_path_buf(),
+            reason: reason.to_owned(),
+        });
+    }
+
+    fn is_out_dir(&self, path: &Path) -> bool {
+        self.out_dir.is_some() && fs::canonicalize(path).ok() == self.out_dir
+    }
+}
+
+fn plain_cause(cause: walkdir::Error) -> String {
+    match cause.io_error() {
+        Some(io) => io.to_string(),
+        None => cause.to_string(),
+    }
+}
+
+/// `./x` as `x`: the same file under the name that the user would type.
+fn tidy(path: &Path) -> PathBuf {
+    let tidied: PathBuf = path
+        .components()
+        .filter(|part| !matches!(part, Component::CurDir))
+        .collect();
+    if tidied.as_os_str().is_empty() {
+        path.to_path_buf()
+    } else {
+        tidied
+    }
+}
+
+fn is_glob(path: &Path) -> bool {
+    path.as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .any(|byte| b"*?[{".contains(byte))
+}
+
+fn is_log_name(path: &Path) -> bool {
+    let lower = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
+    let mut parts = lower.rsplit('.');
+    let Some(mut ending) = parts.next() else {
+        return false;
+    };
+    if PACKED_ENDINGS.contains(&ending) {
+        ending = parts.next().unwrap_or_default();
+    }
+    // A bare name has no ending, only itself.
+    LOG_ENDINGS.contains(&ending) && parts.next().is_some()
+}
+
+/// The file's name without the endings of its form and packing: `x.csv.gz` gives `x`.
+fn stem_of(relative: &Path) -> PathBuf {
+    let mut stem = relative.to_path_buf();
+    for endings in [&PACKED_ENDINGS[..], &LOG_ENDINGS[..]] {
+        let ending = stem
+            .extension()
+            .map(|e| e.to_string_lossy().to_lowercase())
+            .unwrap_or_default();
+        if endings.contains(&ending.as_str()) {
+            stem.set_extension("");
+        }
+    }
+    stem
+}
+
+/// Gives every source a place of its own below the output folder.
+///
+/// Sources keep their folder relative to where they were found. Where two would share a place, all
+/// of these keep their whole file name (`x.csv`, `x.csv.gz`); where even that is not enough, the
+/// folders in which they lie are put before it, and last a number behind it.
+fn name_outputs(found: Vec<Found>) -> Vec<Source> {
+    let candidates = |item: &Found| -> [PathBuf; 3] {
+        let inside: PathBuf = match &item.location {
+            Location::StandardInput => PathBuf::new(),
+            Location::File(path) => path
+                .components()
+                .filter(|part| matches!(part, Component::Normal(_)))
+                .collect(),
+        };
+        [stem_of(&item.relative), item.relative.clone(), inside]
+    };
+    let mut stems: Vec<PathBuf> = found.iter().map(|item| candidates(item)[0].clone()).collect();
+    for attempt in 1..3 {
+        let clashing = clashes(&stems);
+        for (index, item) in found.iter().enumerate() {
+            if clashing[index] {
+                stems[index] = candidates(item)[attempt].clone();
+            }
+        }
+    }
+    let mut taken: HashSet<String> = HashSet::new();
+    for stem in &mut stems {
+        let wanted = stem.clone();
+        let mut number = 2;
+        while !taken.insert(folded(stem)) {
+            *stem = wanted.with_file_name(format!(
+                "{}-{number}",
+                wanted.file_name().unwrap_or_default().to_string_lossy()
+            ));
+            number += 1;
+        }
+    }
+    found
+        .into_iter()
+        .zip(stems)
+        .map(|(item, output_stem)| Source {
+            location: item.location,
+            output_stem,
+        })
+        .collect()
+}
+
+/// Names that differ only in case are one name on some file systems.
+fn folded(stem: &Path) -> String {
+    stem.to_string_lossy().to_lowercase()
+}
+
+fn clashes(stems: &[PathBuf]) -> Vec<bool> {
+    let mut counts = std::collections::HashMap::new();
+    for stem in stems {
+        *counts.entry(folded(stem)).or_insert(0usize) += 1;
+    }
+    stems.iter().map(|stem| counts[&folded(stem)] > 1).collect()
+}
+
+fn nothing_found(paths: &[PathBuf], skipped: &[Skipped]) -> Error {
+    let named: Vec<String> = paths.iter().take(3).map(|p| p.display().to_string()).collect();
+    let more = if paths.len() > 3 { ", …" } else { "" };
+    let passed_over = match skipped {
+        [] => String::new(),
+        [one] => format!("; passed over {}: {}", one.path.display(), one.reason),
+        [first, ..] => format!(
+            "; passed over {} (the first, {}: {})",
+            skipped.len(),
+            first.path.display(),
+            first.reason
+        ),
+    };
+    Error::new(
+        ErrorKind::NotFound,
+        format!(
+            "nothing to scan in {}{more}: known forms are .csv, .tsv, .txt, .log (also .gz, .zst) and .parquet{passed_over}",
+            named.join(", ")
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, relative: &str) -> Found {
+        Found {
+            location: Location::File(path.into()),
+            relative: relative.into(),
+        }
+    }
+
+    fn stems(found: Vec<Found>) -> Vec<String> {
+        name_outputs(found)
+            .into_iter()
+            .map(|s| s.output_stem.to_string_lossy().into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn outputs_keep_the_relative_folder_and_lose_the_ending() {
+        assert_eq!(
+            stems(vec![file("logs/a/x.csv", "a/x.csv"), file("logs/b/x.csv.gz", "b/x.csv.gz")]),
+            ["a/x", "b/x"]
+        );
+    }
+
+    #[test]
+    fn sources_of_one_stem_keep_their_whole_name() {
+        assert_eq!(
+            stems(vec![file("x.csv", "x.csv"), file("x.csv.gz", "x.csv.gz")]),
+            ["x.csv", "x.csv.gz"]
+        );
+    }
+
+    #[test]
+    fn files_named_outright_from_two_folders_keep_these_folders() {
+        assert_eq!(
+            stems(vec![file("a/x.csv", "x.csv"), file("b/x.csv", "x.csv")]),
+            ["a/x.csv", "b/x.csv"]
+        );
+    }
+
+    #[test]
+    fn names_that_cannot_be_told_apart_get_a_number() {
+        assert_eq!(
+            stems(vec![file("../x.csv", "x.csv"), file("../../x.csv", "x.csv")]),
+            ["x.csv", "x.csv-2"]
+        );
+    }
+
+    #[test]
+    fn only_names_of_known_forms_are_taken_from_folders() {
+        for taken in ["a.csv", "A.CSV", "a.b.tsv", "a.csv.gz", "a.log.zst", "a.parquet"] {
+            assert!(is_log_name(Path::new(taken)), "{taken}");
+        }
+        for passed in ["a.json", "a.gz", "csv", "README.md", "a.csv.bz2", "a.png"] {
+            assert!(!is_log_name(Path::new(passed)), "{passed}");
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! The isolation forest on one feature, collapsed into one sorted table.
+use rayon::prelude::*;
+
+use super::cut::{Cuts, ROOT, TreeCuts};
+use super::depth::LeafDepths;
+use super::guide::Guide;
+use super::params::ForestParams;
+use super::sample::{SamplePlan, Sampler, Seen};
+use crate::error::{Error, ErrorKind, Result};
+
+/// A fitted forest on one feature.
+#[derive(Debug, Clone)]
+pub struct LineForest {
+    cuts: Vec<f64>,
+    scores: Vec<f64>,
+    guide: Guide,
+}
+
+impl LineForest {
+    /// Fits a forest on `values`.
+    pub fn fit(values: &[f64], params: &ForestParams) -> Result<Self> {
+        let sampler = Sampler::new(values.len(), params)?;
+        let steps = if sampler.deals() {
+            Steps::from_all(values.to_vec(), &sampler, &Cuts::new(params))
+        } else {
+            Steps::from_samples(&sampler, &Cuts::new(params), |tree, sample, seen, rows| {
+                sampler.draw(tree, rows, seen);
+                sample.extend(rows.iter().map(|&row| values[row as usize] + 0.0));
+            })
+        };
+        Ok(Self::new(steps, &sampler))
+    }
+
+    /// Fits a forest on the rows that `plan` asked for.
+    pub fn fit_gathered(
+        plan: &SamplePlan,
+        gathered: &[f64],
+        params: &ForestParams,
+    ) -> Result<Self> {
+        plan.check(params)?;
+        if gathered.len() != plan.rows().len() {
+            return Err(Error::new(
+                ErrorKind::ColumnMismatch,
+                format!(
+                    "{} values were gathered for a plan of {} rows",
+                    gathered.len(),
+                    plan.rows().len()
+                ),
+            ));
+        }
+        let sampler = plan.sampler();
+        let cuts = Cuts::new(params);
+        let steps = if sampler.deals() {
+            Steps::from_all(gathered.to_vec(), sampler, &cuts)
+        } else {
+            Steps::from_samples(sampler, &cuts, |tree, sample, _, _| {
+                sample.extend(plan.places(tree).iter().map(|&place| gathered[place] + 0.0));
+            })
+        };
+        Ok(Self::new(steps, sampler))
+    }
+
+    fn new(steps: Steps, sampler: &Sampler) -> Self {
+        let average = LeafDepths::up_to(sampler.size).average(sampler.trees, sampler.size);
+        let scores = steps
+            .sums
+            .iter()
+            .map(|&sum| super::score_of(sum, average))
+            .collect();
+        Self {
+            guide: Guide::new(&steps.cuts),
+            cuts: steps.cuts,
+            scores,
+        }
+    }
+
+    /// Score of `value`.
+    pub fn score(&self, value: f64) -> f64 {
+        self.scores[self.interval_of(value)]
+    }
+
+    /// Scores of `values`.
+    pub fn score_into(&self, values: &[f64], out: &mut [f64]) {
+        assert_eq!(values.len(), out.len(), "one score per value");
+        for (score, &value) in out.iter_mut().zip(values) {
+            *score = self.score(value);
+        }
+    }
+
+    /// Number of intervals.
+    pub fn interval_count(&self) -> usize {
+        self.scores.len()
+    }
+
+    /// Interval of `value`.
+    pub fn interval_of(&self, value: f64) -> usize {
+        self.guide.place(&self.cuts, value)
+    }
+
+    /// Adds to `counts` the number of `values` in each interval.
+    pub fn count_intervals(&self, values: &[f64], counts: &mut [u64]) {
+        assert_eq!(
+            counts.len(),
+            self.interval_count(),
+            "one count per interval"
+        );
+        for &value in values {
+            counts[self.interval_of(value)] += 1;
+        }
+    }
+
+    /// Score of all values in interval `interval`.
+    pub fn interval_score(&self, interval: usize) -> f64 {
+        self.scores[interval]
+    }
+
+    /// Bounds of interval `interval`: above the first, up to and including the second.
+    pub fn interval_bounds(&self, interval: usize) -> (f64, f64) {
+        assert!(interval < self.interval_count(), "no such interval");
+        let above = interval
+            .checked_sub(1)
+            .map_or(f64::NEG_INFINITY, |i| self.cuts[i]);
+        let up_to = self.cuts.get(interval).copied().unwrap_or(f64::INFINITY);
+        (above, up_to)
+    }
+}
+
+/// Sums of path lengths over all trees, as a step function of the value.
+#[derive(Debug, PartialEq)]
+struct Steps {
+    cuts: Vec<f64>,
+    sums: Vec<u64>,
+}
+
+impl Steps {
+    fn from_all(mut values: Vec<f64>, sampler: &Sampler, cuts: &Cuts) -> Self {
+        for value in &mut values {
+            *value += 0.0;
+        }
+        values.sort_unstable_by(f64::total_cmp);
+        let leaves = LeafDepths::up_to(sampler.size);
+        let changes = (0..sampler.groups())
+            .into_par_iter()
+            .map(|group| {
+                let mut changes = vec![0_u64; values.len() + 1];
+                let mut rows = Vec::new();
+                let mut sample = Vec::new();
+                sampler.deal(group, |tree, hand| {
+                    hand.list(&mut rows);
+                    sample.clear();
+                    sample.extend(rows.iter().map(|&row| values[row as usize]));
+                    let mut from = 0;
+                    let mut path = 0_u64;
+                    grow(&sample, cuts.of_tree(tree), &leaves, |found| match found {
+                        Found::Leaf(length) => {
+                            path = length;
+                            changes[from] = changes[from].wrapping_add(path);
+                        }
+                        Found::Cut(cut, right) => {
+                            let left = rows[right - 1] as usize;
+                            from = left
+                                + values[left..rows[right] as usize]
+                                    .partition_point(|&value| value <= cut);
+                            changes[from] = changes[from].wrapping_sub(path);
+                        }
+                    });
+                });
+                changes
+            })
+            .reduce(
+                || vec![0; values.len() + 1],
+                |mut a, b| {
+                    for (a, b) in a.iter_mut().zip(b) {
+                        *a = a.wrapping_add(b);
+                    }
+                    a
+                },
+            );
+        let mut steps = Self {
+            cuts: Vec::new(),
+            sums: Vec::new(),
+        };
+        let mut sum = 0_u64;
+        for (i, change) in changes[..values.len()].iter().enumerate() {
+            if i == 0 {
+                sum = *change;
+                steps.sums.push(sum);
+            } else if *change != 0 {
+                sum = sum.wrapping_add(*change);
+                steps.cuts.push(halfway(values[i - 1], values[i]));
+                steps.sums.push(sum);
+            }
+        }
+        steps
+    }
+
+    fn from_samples(
+        sampler: &Sampler,
+        cuts: &Cuts,
+        gather: impl Fn(usize, &mut Vec<f64>, &mut Seen, &mut Vec<u64>) + Sync,
+    ) -> Self {
+        let leaves = LeafDepths::up_to(sampler.size);
+        let (mut changes, first) = (0..sampler.trees)
+            .into_par_iter()
+            .fold(
+                || (Vec::new(), 0_u64, Vec::new(), Seen::default(), Vec::new()),
+                |(mut changes, mut first, mut sample, mut seen, mut rows), tree| {
+                    sample.clear();
+                    gather(tree, &mut sample, &mut seen, &mut rows);
+                    sample.sort_unstable_by(f64::total_cmp);
+                    let mut path = 0_u64;
+                    let mut at: Option<f64> = None;
+                    grow(&sample, cuts.of_tree(tree), &leaves, |found| match found {
+                        Found::Leaf(length) => {
+                            match at {
+                                None => first += length,
+                                Some(cut) => changes.push((cut, length.wrapping_sub(path))),
+                            }
+                            path = length;
+                        }
+                        Found::Cut(cut, _) => at = Some(cut),
+                    });
+                    (changes, first, sample, seen, rows)
+                },
+            )
+            .map(|(changes, first, ..)| (changes, first))
+            .reduce(
+                || (Vec::new(), 0),
+                |(mut a, first_a), (b, first_b)| {
+                    a.extend_from_slice(&b);
+                    (a, first_a + first_b)
+                },
+            );
+        changes.par_sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let mut steps = Self {
+            cuts: Vec::with_capacity(changes.len()),
+            sums: vec![first],
+        };
+        let mut sum = first;
+        for (cut, change) in changes {
+            sum = sum.wrapping_add(change);
+            if steps.cuts.last() == Some(&cut) {
+                if let Some(last) = steps.sums.last_mut() {
+                    *last = sum;
+                }
+            } else {
+                steps.cuts.push(cut);
+                steps.sums.push(sum);
+            }
+        }
+        steps
+    }
+}
+
+enum Found {
+    Leaf(u64),
+    Cut(f64, usize),
+}
+
+fn grow(sample: &[f64], cuts: TreeCuts<'_>, leaves: &LeafDepths, mut found: impl FnMut(Found)) {
+    struct Right {
+        cut: f64,
+        from: usize,
+        to: usize,
+        depth: u32,
+        node: u64,
+    }
+    let limit = super::height_limit(sample.len());
+    let mut stack: [Right; 64] = [const {
+        Right {
+            cut: 0.0,
+            from: 0,
+            to: 0,
+            depth: 0,
+            node: 0,
+        }
+    }; 64];
+    let mut height = 0;
+    let (mut from, mut to, mut depth, mut node) = (0, sample.len(), 0, ROOT);
+    loop {
+        while depth < limit && sample[from] < sample[to - 1] {
+            let cut = cuts.between(sample[from], sample[to - 1], node);
+            let middle = from + sample[from..to].partition_point(|&value| value <= cut);
+            depth += 1;
+            node *= 2;
+            stack[height] = Right {
+                cut,
+                from: middle,
+                to,
+                depth,
+                node: node + 1,
+            };
+            height += 1;
+            to = middle;
+        }
+        found(Found::Leaf(leaves.path(depth, to - from)));
+        if height == 0 {
+            return;
+        }
+        height -= 1;
+        let right = &stack[height];
+        found(Found::Cut(right.cut, right.from));
+        (from, to, depth, node) = (right.from, right.to, right.depth, right.node);
+    }
+}
+
+/// A point from `low` up to but not including `high`, in the middle if there is one.
+fn halfway(low: f64, high: f64) -> f64 {
+    (0.5 * low + 0.5 * high).max(low).min(high.next_down())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::params::SampleSize;
+    use super::super::walk::Node;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn params(trees: usize, size: usize, seed: u64) -> ForestParams {
+        ForestParams::new(trees, SampleSize::Rows(size), seed).unwrap()
+    }
+
+    fn walked(values: &[f64], sampler: &Sampler, cuts: &Cuts, at: &[f64]) -> Vec<u64> {
+        let leaves = LeafDepths::up_to(sampler.size);
+        let mut sorted: Vec<f64> = values.iter().map(|v| v + 0.0).collect();
+        sorted.sort_by(f64::total_cmp);
+        let mut sums = vec![0; at.len()];
+        for group in 0..sampler.groups() {
+            sampler.deal(group, |tree, hand| {
+                let mut rows = Vec::new();
+                hand.list(&mut rows);
+                let sample: Vec<f64> = rows.iter().map(|&row| sorted[row as usize]).collect();
+                let root = Node::grow(&sample, cuts.of_tree(tree));
+                for (sum, &value) in sums.iter_mut().zip(at) {
+                    *sum += root.path(value, &leaves);
+                }
+            });
+        }
+        sums
+    }
+
+    fn looked_up(steps: &Steps, at: &[f64]) -> Vec<u64> {
+        at.iter()
+            .map(|&v| steps.sums[steps.cuts.partition_point(|&cut| cut < v)])
+            .collect()
+    }
+
+    fn awkward() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            4 => (-5_i32..5).prop_map(f64::from),
+            4 => -1.0..1.0,
+            1 => prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL | prop::num::f64::ZERO,
+            1 => prop::sample::select(vec![1e308, -1e308, f64::MAX, f64::MIN, 5e-324, -5e-324, 0.0, -0.0]),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_table_of_dealt_rows_equals_walking_the_trees_for_every_fitted_value(
+            values in prop::collection::vec(awkward(), 1..300),
+            size in 1_usize..300,
+            seed in any::<u64>(),
+        ) {
+            let params = params(40, size, seed);
+            let sampler = Sampler::new(values.len(), &params).unwrap();
+            let cuts = Cuts::new(&params);
+            let steps = Steps::from_all(values.clone(), &sampler, &cuts);
+            prop_assert_eq!(looked_up(&steps, &values), walked(&values, &sampler, &cuts, &values));
+        }
+
+        #[test]
+        fn the_table_of_drawn_rows_equals_walking_the_trees_everywhere(
+            values in prop::collection::vec(awkward(), 1..300),
+            others in prop::collection::vec(awkward(), 0..100),
+            size in 1_usize..300,
+            seed in any::<u64>(),
+        ) {
+            let params = params(40, size, seed);
+            let sampler = Sampler::new(values.len(), &params).unwrap();
+            let cuts = Cuts::new(&params);
+            let leaves = LeafDepths::up_to(sampler.size);
+            let at: Vec<f64> = values.iter().chain(&others).copied().collect();
+            let mut sums = vec![0; at.len()];
+            let (mut rows, mut seen) = (Vec::new(), Seen::default());
+            for tree in 0..sampler.trees {
+                sampler.draw(tree, &mut rows, &mut seen);
+                let sample: Vec<f64> = rows.iter().map(|&row| values[row as usize]).collect();
+                let root = Node::grow(&sample, cuts.of_tree(tree));
+                for (sum, &value) in sums.iter_mut().zip(&at) {
+                    *sum += root.path(value, &leaves);
+                }
+            }
+            let steps = Steps::from_samples(&sampler, &cuts, |tree, sample, seen, rows| {
+                sampler.draw(tree, rows, seen);
+                sample.extend(rows.iter().map(|&row| values[row as usize] + 0.0));
+            });
+            prop_assert_eq!(looked_up(&steps, &at), sums);
+        }
+    }
+
+    #[test]
+    fn gathered_rows_give_the_same_forest_as_all_rows() {
+        for n in [1, 2, 300, 5000, 70_000, 100_000] {
+            let values: Vec<f64> = (0..n)
+                .map(|i| ((i * 7919) % 10_007) as f64 * 0.37)
+                .collect();
+            let params = params(50, 256, 3);
+            let plan = SamplePlan::draw(n, &params).unwrap();
+            let gathered: Vec<f64> = plan.rows().iter().map(|&r| values[r as usize]).collect();
+            let a = LineForest::fit(&values, &params).unwrap();
+            let b = LineForest::fit_gathered(&plan, &gathered, &params).unwrap();
+            assert_eq!(a.cuts, b.cuts);
+            assert_eq!(a.scores, b.scores);
+        }
+    }
+
+    #[test]
+    fn no_values_are_an_error() {
+        let error = LineForest::fit(&[], &ForestParams::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NoUsableRow);
+    }
+}

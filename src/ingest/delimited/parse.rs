@@ -1,0 +1,234 @@
+//! A block of whole records -> columns of timestamps and values.
+//!
+//! Two ways give the same rows: a plain one for lines that look like the line before them, and a
+//! general one for everything else (quotes, blanks, other column orders, rows that cannot be used).
+
+use crate::error::quoted;
+use crate::ingest::delimited::record::{self, Quotes, RecordEnd};
+use crate::ingest::number;
+use crate::ingest::time::TimeParser;
+
+/// Where in a record the wanted columns stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) delimiter: u8,
+    /// Fields that the header has.
+    pub(crate) fields: usize,
+    pub(crate) timestamp: usize,
+    pub(crate) values: Vec<usize>,
+}
+
+/// The usable rows of a block, and what became of the others.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    pub(crate) timestamps_us: Vec<i64>,
+    pub(crate) values: Vec<Vec<f64>>,
+    pub(crate) dropped: u64,
+    /// The first dropped rows, up to [`NAMED_DROPS`]; lines counted from 0 at the block's start.
+    pub(crate) first_drops: Vec<DroppedRow>,
+    /// Line ends in the block.
+    pub(crate) lines: u64,
+}
+
+/// How many dropped rows are named.
+pub(crate) const NAMED_DROPS: usize = 3;
+
+/// A row that could not be used.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct DroppedRow {
+    /// Line of the input, counted from 1 (in parquet: the row).
+    pub line: u64,
+    /// The rule and the value found.
+    pub reason: String,
+}
+
+/// Reads every record of `block`, which holds whole ones.
+pub(crate) fn parse_block(block: &[u8], layout: &Layout, time: &mut TimeParser) -> Rows {
+    let mut parser = BlockParser {
+        layout,
+        time,
+        rows: Rows {
+            values: vec![Vec::new(); layout.values.len()],
+            ..Rows::default()
+        },
+        cells: Vec::new(),
+        numbers: vec![0.0; layout.values.len()],
+    };
+    parser.run(block);
+    parser.rows
+}
+
+struct BlockParser<'a, 't> {
+    layout: &'a Layout,
+    time: &'t mut TimeParser,
+    rows: Rows,
+    cells: Vec<&'a [u8]>,
+    numbers: Vec<f64>,
+}
+
+impl<'a> BlockParser<'a, '_> {
+    fn run(&mut self, block: &'a [u8]) {
+        // The shortest line that a guess is worth: room is made once for lines of about this length.
+        let guess = block.len() / 24;
+        self.rows.timestamps_us.reserve(guess);
+        for column in &mut self.rows.values {
+            column.reserve(guess);
+        }
+        let has_quotes = memchr::memchr(b'"', block).is_some();
+        let is_pair = self.layout.fields == 2
+            && self.layout.timestamp == 0
+            && self.layout.values == [1]
+            && !has_quotes;
+        let mut place = 0;
+        // Length of the time cell of the line before: most lines have the same.
+        let mut time_length = 0;
+        while place < block.len() {
+            if is_pair && let Some(length) = self.plain_pair(&block[place..], &mut time_length) {
+                place += length;
+                self.rows.lines += 1;
+                continue;
+            }
+            let rest = &block[place..];
+            let end = if has_quotes {
+                record::end_of(rest, true)
+            } else {
+                plain_end(rest)
+            };
+            let RecordEnd::At {
+                length,
+                next,
+                quotes,
+            } = end
+            else {
+                break;
+            };
+            self.record(&rest[..length], quotes);
+            if is_pair {
+                time_length = self.cells.first().map_or(0, |cell| cell.len());
+            }
+            self.rows.lines += match quotes {
+                Quotes::Closed => memchr::memchr_iter(b'\n', &rest[..next]).count() as u64,
+                _ => 1,
+            };
+            place += next;
+        }
+    }
+
+    /// The fast way for `timestamp,value` lines: the timestamp is as long as the last one, the number
+    /// is plain, the line ends behind it. Returns the line's length, or `None` where anything differs.
+    #[inline]
+    fn plain_pair(&mut self, rest: &[u8], time_length: &mut usize) -> Option<usize> {
+        let length = *time_length;
+        if length == 0 || *rest.get(length)? != self.layout.delimiter {
+            return None;
+        }
+        let (value, digits) = number::parse_prefix(&rest[length + 1..], b'\n')?;
+        let mut end = length + 1 + digits;
+        if rest.get(end) == Some(&b'\r') {
+            end += 1;
+        }
+        if *rest.get(end)? != b'\n' {
+            return None;
+        }
+        // The cell cannot hold a delimiter or a line end: no form of time has either.
+        let timestamp = self.time.parse(&rest[..length])?;
+        self.rows.timestamps_us.push(timestamp);
+        self.rows.values[0].push(value);
+        Some(end + 1)
+    }
+
+    /// The general way for any record.
+    fn record(&mut self, record: &'a [u8], quotes: Quotes) {
+        let delimiter = self.layout.delimiter;
+        match quotes {
+            Quotes::None => record::split_plain(record, delimiter, &mut self.cells),
+            Quotes::Closed => record::split_quoted(record, delimiter, &mut self.cells),
+            Quotes::Broken => {
+                self.cells.clear();
+                return self.drop_row(|| format!("a quote is not closed: {}", quoted(record)));
+            }
+        }
+        if self.cells.iter().all(|cell| cell.is_empty()) && self.cells.len() <= 1 {
+            return;
+        }
+        match self.row() {
+            Ok(timestamp) => {
+                self.rows.timestamps_us.push(timestamp);
+                for (column, &number) in self.rows.values.iter_mut().zip(&self.numbers) {
+                    column.push(number);
+                }
+            }
+            Err(reason) => self.drop_row(|| reason.text()),
+        }
+    }
+
+    fn row(&mut self) -> Result<i64, Unusable<'a>> {
+        let layout = self.layout;
+        if let Some(extra) = self.cells.get(layout.fields..)
+            && extra.iter().any(|cell| !cell.is_empty())
+        {
+            return Err(Unusable::TooManyFields(self.cells.len(), layout.fields));
+        }
+        for (number, &field) in self.numbers.iter_mut().zip(&layout.values) {
+            let cell = *self
+                .cells
+                .get(field)
+                .ok_or(Unusable::TooFewFields(self.cells.len(), field + 1))?;
+            *number = number::parse(cell).ok_or(Unusable::Number(cell))?;
+        }
+        let cell = *self
+            .cells
+            .get(layout.timestamp)
+            .ok_or(Unusable::TooFewFields(self.cells.len(), layout.timestamp + 1))?;
+        self.time.parse(cell).ok_or(Unusable::Time(cell))
+    }
+
+    fn drop_row(&mut self, reason: impl FnOnce() -> String) {
+        self.rows.dropped += 1;
+        if self.rows.first_drops.len() < NAMED_DROPS {
+            self.rows.first_drops.push(DroppedRow {
+                line: self.rows.lines,
+                reason: reason(),
+            });
+        }
+    }
+}
+
+fn plain_end(rest: &[u8]) -> RecordEnd {
+    let (end, next) = match memchr::memchr(b'\n', rest) {
+        Some(end) => (end, end + 1),
+        None => (rest.len(), rest.len()),
+    };
+    RecordEnd::At {
+        length: end - usize::from(rest[..end].last() == Some(&b'\r')),
+        next,
+        quotes: Quotes::None,
+    }
+}
+
+/// Why a record gives no row.
+enum Unusable<'a> {
+    TooManyFields(usize, usize),
+    TooFewFields(usize, usize),
+    Number(&'a [u8]),
+    Time(&'a [u8]),
+}
+
+impl Unusable<'_> {
+    fn text(&self) -> String {
+        match self {
+            Self::TooManyFields(found, header) => {
+                format!("{found} fields where the header has {header}")
+            }
+            Self::TooFewFields(found, needed) => {
+                format!("{found} fields where {needed} are needed")
+            }
+            Self::Number(b"") => "the value is empty".to_owned(),
+            Self::Number(cell) => format!("the value {} is no finite number", quoted(cell)),
+            Self::Time(b"") => "the timestamp is empty".to_owned(),
+            Self::Time(cell) => {
+                format!("the timestamp {} does not fit the column's form", quoted(cell))
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Opens a source, recognises its form and reads it into a [`Series`].
+//!
+//! In: a [`Source`] and which columns are wanted. Out: the usable rows in time order, with a count of
+//! the others. One lazy polars pipeline for each source, so that an error belongs to its file.
+
+mod bytes;
+mod delimited;
+mod frame;
+mod number;
+mod parquet;
+pub mod time;
+
+use crate::discover::Source;
+use crate::error::{Error, ErrorKind, Result};
+use crate::series::Series;
+
+pub use self::delimited::DroppedRow;
+pub use self::time::Zone;
+
+/// Which columns to read, and how.
+#[derive(Debug, Clone)]
+pub struct IngestOptions {
+    /// Name of the timestamp column, matched without regard to case and surrounding blanks.
+    pub timestamp_column: String,
+    /// Names of the value columns, at least one.
+    pub value_columns: Vec<String>,
+    /// The form of the timestamps, where it is not to be recognised.
+    pub timestamp_format: Option<String>,
+    /// Zone of timestamps that name none.
+    pub zone: Zone,
+}
+
+impl Default for IngestOptions {
+    /// `timestamp` and `value`, the form recognised, UTC.
+    fn default() -> Self {
+        Self {
+            timestamp_column: "timestamp".to_owned(),
+            value_columns: vec!["value".to_owned()],
+            timestamp_format: None,
+            zone: Zone::default(),
+        }
+    }
+}
+
+/// Rows that could not be used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// How many.
+    pub rows: u64,
+    /// The first three, with the reason.
+    pub first: Vec<DroppedRow>,
+}
+
+/// What reading a source gave.
+#[derive(Debug)]
+pub struct Ingested {
+    /// The usable rows, at least one.
+    pub series: Series,
+    /// The others.
+    pub dropped: Dropped,
+    /// The form that was recognised, in words.
+    pub form: String,
+    /// Bytes of text read, unpacked; for parquet the size of the file.
+    pub bytes: u64,
+}
+
+/// Reads a source whole.
+///
+/// Rows without a usable time or number are dropped and counted. A text is read block by block and
+/// parsed on rayon's threads; call it from a thread that is not one of these.
+///
+/// # Errors
+/// With the source's path and, where known, the line: [`ErrorKind::Read`], [`ErrorKind::Format`],
+/// [`ErrorKind::Column`], and [`ErrorKind::NoUsableRow`] where no row is left.
+pub fn read(source: &Source, options: &IngestOptions) -> Result<Ingested> {
+    read_any(source, options).map_err(|error| error.at(source.path()))
+}
+
+/// Says in words which form a source has, from its head alone.
+///
+/// # Errors
+/// As [`read`], so far as the head shows it.
+pub fn recognise(source: &Source, options: &IngestOptions) -> Result<String> {
+    let form = match bytes::open(source) {
+        Ok(bytes::Opened::Text(mut text)) => {
+            delimited::recognise(&mut text, options).map(|form| form.describe())
+        }
+        Ok(bytes::Opened::Parquet) => {
+            parquet::recognise(source.path(), options).map(|form| form.describe())
+        }
+        Err(error) => Err(error),
+    };
+    form.map_err(|error| error.at(source.path()))
+}
+
+fn read_any(source: &Source, options: &IngestOptions) -> Result<Ingested> {
+    let (builder, dropped, form, bytes) = match bytes::open(source)? {
+        bytes::Opened::Text(mut text) => {
+            let recognised = delimited::recognise(&mut text, options)?;
+            let form = recognised.describe();
+            let (builder, dropped, bytes) = delimited::read(*text, recognised)?;
+            (builder, dropped, form, bytes)
+        }
+        bytes::Opened::Parquet => {
+            let recognised = parquet::recognise(source.path(), options)?;
+            let form = recognised.describe();
+            let bytes = std::fs::metadata(source.path()).map_or(0, |about| about.len());
+            let (builder, dropped) = parquet::read(recognised, options)?;
+            (builder, dropped, form, bytes)
+        }
+    };
+    if builder.rows() == 0 {
+        return Err(no_usable_row(&dropped));
+    }
+    Ok(Ingested {
+        series: builder.finish(),
+        dropped,
+        form,
+        bytes,
+    })
+}
+
+fn no_usable_row(dropped: &Dropped) -> Error {
+    match dropped.first.first() {
+        Some(first) => Error::new(
+            ErrorKind::NoUsableRow,
+            format!(
+                "no usable row among {}; the first is dropped because {}",
+                dropped.rows, first.reason
+            ),
+        )
+        .on_line(first.line),
+        None => Error::new(ErrorKind::NoUsableRow, "there is a header and no row"),
+    }
+}

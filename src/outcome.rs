@@ -1,0 +1,110 @@
+//! What became of each source, and what the run as a whole comes to.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::detect::Anomalies;
+use crate::discover::Source;
+use crate::error::Error;
+use crate::ingest::Dropped;
+
+/// What became of one source.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It was scanned, and its outputs are written.
+    Done(Box<Done>),
+    /// It was not, and left no output.
+    Failed {
+        /// Where it was to be read.
+        source: Option<Source>,
+        /// Why not.
+        error: Error,
+    },
+}
+
+/// A source that was scanned.
+#[derive(Debug)]
+pub struct Done {
+    /// The source.
+    pub source: Source,
+    /// Its recognised form, in words.
+    pub form: String,
+    /// Usable rows.
+    pub rows: u64,
+    /// Rows that could not be used.
+    pub dropped: Dropped,
+    /// Bytes of text read, unpacked.
+    pub bytes: u64,
+    /// The threshold used.
+    pub threshold: f64,
+    /// Anomalies that the contamination rate lets expect.
+    pub expected: Option<f64>,
+    /// Median of each value column.
+    pub medians: Vec<f64>,
+    /// The anomalies found.
+    pub anomalies: Anomalies,
+    /// What the reader should know.
+    pub note: Option<String>,
+    /// Files written.
+    pub outputs: Vec<PathBuf>,
+    /// Time from the first byte read to the last output written.
+    pub elapsed: Duration,
+}
+
+/// Sums over a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Totals {
+    /// Sources scanned.
+    pub ok: u64,
+    /// Sources that failed.
+    pub failed: u64,
+    /// Files met and passed over.
+    pub skipped: u64,
+    /// Usable rows.
+    pub rows: u64,
+    /// Rows that could not be used.
+    pub dropped_rows: u64,
+    /// Bytes of text read.
+    pub bytes: u64,
+    /// Anomalies found.
+    pub anomalies: u64,
+}
+
+impl Totals {
+    /// Adds one source.
+    pub fn add(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Done(done) => {
+                self.ok += 1;
+                self.rows += done.rows;
+                self.dropped_rows += done.dropped.rows;
+                self.bytes += done.bytes;
+                self.anomalies += done.anomalies.rows() as u64;
+            }
+            Outcome::Failed { .. } => self.failed += 1,
+        }
+    }
+
+    /// The exit code that says how the run went: 0 where every input was scanned, 1 else.
+    pub fn exit_code(&self) -> u8 {
+        u8::from(self.failed > 0 || self.ok == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_is_0_only_where_every_input_was_scanned() {
+        let totals = |ok, failed| Totals {
+            ok,
+            failed,
+            ..Totals::default()
+        };
+        assert_eq!(totals(3, 0).exit_code(), 0);
+        assert_eq!(totals(3, 1).exit_code(), 1);
+        assert_eq!(totals(0, 1).exit_code(), 1);
+        assert_eq!(totals(0, 0).exit_code(), 1);
+    }
+}

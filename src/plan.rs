@@ -1,0 +1,168 @@
+//! What a scan is to do, checked: every setting in its range, every contradiction refused.
+
+use std::path::PathBuf;
+
+use crate::detect::{DetectOptions, ThresholdRule};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::IngestOptions;
+use crate::report::graph::{Format as GraphFormat, YScale};
+use crate::report::table::ScoresFormat;
+
+/// Everything that a scan needs to know.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Files, folders, globs, `-`.
+    pub inputs: Vec<PathBuf>,
+    /// How to read them.
+    pub ingest: IngestOptions,
+    /// What to look for.
+    pub detect: DetectOptions,
+    /// What to write.
+    pub outputs: OutputOptions,
+    /// Sources worked on side by side; rayon's own pool is set apart from this.
+    pub workers: usize,
+}
+
+/// What a scan writes, and where.
+#[derive(Debug, Clone)]
+pub struct OutputOptions {
+    /// The folder below which everything is written.
+    pub folder: PathBuf,
+    /// Base name of a single input's outputs, in place of the input's own.
+    pub base_name: Option<String>,
+    /// Which sources get a graph.
+    pub graphs: Graphs,
+    /// As what a graph is drawn.
+    pub graph_format: GraphFormat,
+    /// The scale of its value axis.
+    pub y_scale: YScale,
+    /// Whether the score of every row is written, and as what.
+    pub scores: Option<ScoresFormat>,
+    /// Whether text that a spreadsheet would run as a formula is made safe.
+    pub csv_safe: bool,
+}
+
+/// Which sources get a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Graphs {
+    /// All.
+    #[default]
+    All,
+    /// Those with an anomaly.
+    Anomalous,
+    /// None.
+    None,
+}
+
+impl Default for OutputOptions {
+    /// Graphs of all sources as PNG, below `output`.
+    fn default() -> Self {
+        Self {
+            folder: PathBuf::from("output"),
+            base_name: None,
+            graphs: Graphs::All,
+            graph_format: GraphFormat::Png,
+            y_scale: YScale::Auto,
+            scores: None,
+            csv_safe: false,
+        }
+    }
+}
+
+impl Plan {
+    /// A plan to scan `inputs` with every setting at its default.
+    pub fn new(inputs: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
+        Self {
+            inputs: inputs.into_iter().map(Into::into).collect(),
+            ingest: IngestOptions::default(),
+            detect: DetectOptions::default(),
+            outputs: OutputOptions::default(),
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+
+    /// Refuses what contradicts itself.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Setting`] with the setting and the rule.
+    pub fn check(&self) -> Result<()> {
+        let refuse = |text: String| Err(Error::new(ErrorKind::Setting, text));
+        if self.inputs.is_empty() {
+            return refuse("no input: name files, folders, quoted globs, or - for standard input".into());
+        }
+        if self.ingest.value_columns.is_empty() {
+            return refuse("no value column".into());
+        }
+        for (number, column) in self.ingest.value_columns.iter().enumerate() {
+            if self.ingest.value_columns[..number].iter().any(|c| c.eq_ignore_ascii_case(column)) {
+                return refuse(format!("--value-column {column} is given twice"));
+            }
+        }
+        if let Some(name) = &self.outputs.base_name
+            && (name.is_empty() || name.contains(['/', '\\', '\0']) || matches!(name.as_str(), "." | ".."))
+        {
+            return refuse(format!(
+                "--output {name:?} is no file name: the folder is chosen with --out-dir"
+            ));
+        }
+        if let ThresholdRule::Score(score) = self.detect.threshold
+            && !(0.0..=1.0).contains(&score)
+        {
+            return refuse(format!("--threshold {score} is outside [0, 1], where scores lie"));
+        }
+        Ok(())
+    }
+
+    /// What outputs are named after: the contamination rate as the original script writes it, or the
+    /// threshold that was set.
+    pub fn rule_label(&self) -> String {
+        match self.detect.threshold {
+            ThresholdRule::Contamination(rate) => rate.to_string(),
+            ThresholdRule::Score(score) => format!("threshold_{score}"),
+        }
+    }
+
+    /// The legend's line about the threshold.
+    pub fn rule_text(&self) -> String {
+        match self.detect.threshold {
+            ThresholdRule::Contamination(rate) => format!("Contamination: {rate}"),
+            ThresholdRule::Score(score) => format!("Threshold: {score}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(change: impl FnOnce(&mut Plan)) -> String {
+        let mut plan = Plan::new(["logs"]);
+        change(&mut plan);
+        plan.check().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_default_plan_is_sound() {
+        assert!(Plan::new(["logs"]).check().is_ok());
+    }
+
+    #[test]
+    fn an_output_name_cannot_lead_out_of_the_output_folder() {
+        for name in ["../x", "a/b", "..", ""] {
+            let text = refusal(|plan| plan.outputs.base_name = Some(name.into()));
+            assert!(text.contains("is no file name"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_column_named_twice_is_refused() {
+        let text = refusal(|plan| plan.ingest.value_columns = vec!["a".into(), "A".into()]);
+        assert_eq!(text, "--value-column A is given twice");
+    }
+
+    #[test]
+    fn a_threshold_that_is_no_score_is_refused() {
+        let text = refusal(|plan| plan.detect.threshold = ThresholdRule::Score(f64::NAN));
+        assert_eq!(text, "--threshold NaN is outside [0, 1], where scores lie");
+    }
+}

@@ -1,0 +1,76 @@
+//! Plain events of a run, and the bar that shows them on a terminal.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::outcome::Outcome;
+
+/// Hears of a run's events, in source order. Every method does nothing unless overridden.
+pub trait Progress: Sync {
+    /// The run starts, with this number of sources.
+    fn started(&self, _sources: u64) {}
+    /// One source is done or has failed; its outputs are written.
+    fn source_ended(&self, _outcome: &Outcome) {}
+    /// The run is over; nothing more will come.
+    fn ended(&self) {}
+}
+
+/// Says nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {}
+
+/// A bar over the sources on standard error, with rate and time left. It draws only where standard
+/// error is a terminal, and is wiped when the run is over.
+#[derive(Debug)]
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    /// A bar that is not yet drawn.
+    pub fn new() -> Self {
+        // indicatif draws nothing where standard error is no terminal.
+        Self(ProgressBar::with_draw_target(
+            None,
+            ProgressDrawTarget::stderr_with_hz(10),
+        ))
+    }
+
+    /// Writes a line above the bar.
+    pub fn line(&self, text: &str) {
+        if self.0.is_hidden() {
+            eprintln!("{text}");
+        } else {
+            self.0.suspend(|| eprintln!("{text}"));
+        }
+    }
+}
+
+impl Default for Bar {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Progress for Bar {
+    fn started(&self, sources: u64) {
+        let template = "{bar:24.blue} {pos}/{len} files  {per_sec}  {eta} left  {wide_msg}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.0.set_style(style);
+        }
+        self.0.set_length(sources);
+        self.0.enable_steady_tick(Duration::from_millis(200));
+    }
+
+    fn source_ended(&self, outcome: &Outcome) {
+        if let Outcome::Done(done) = outcome {
+            self.0.set_message(crate::error::printable(&done.source.name()));
+        }
+        self.0.inc(1);
+    }
+
+    fn ended(&self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,353 @@
+//! What a picture needs of a value column, however long the column is.
+//!
+//! In: blocks of rows. Out: for each pixel column of the plot its first, last, lowest and highest
+//! row. A line through these covers the same pixels as a line through every row would.
+
+/// Pixel columns of the plot, and so the number of buckets that a trace keeps.
+pub(super) const COLUMNS: usize = 1364;
+
+/// Time without rows, in mean steps between rows, that counts as silence. Independent events at a
+/// steady rate come no further apart than about ln(rows) mean steps: 16 for ten million.
+const SILENT_STEPS: u64 = 20;
+
+/// Shortest silence worth showing, in pixel columns.
+const SILENT_COLUMNS: u64 = 3;
+
+/// One row: time in microseconds since 1970 (UTC), and value.
+pub(super) type Point = (i64, f64);
+
+/// The drawing data of one value column, in constant memory (about 90 KB).
+///
+/// Rows may come in any order and any number of blocks; traces over the same time window can be
+/// filled by several workers and merged. The result depends on the rows alone, not on their order
+/// or their division into blocks. Values that are not finite are left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trace {
+    first_us: i64,
+    last_us: i64,
+    column_us: u64,
+    rows: u64,
+    columns: Vec<Column>,
+}
+
+impl Trace {
+    /// An empty trace over the time window from `first_us` to `last_us`, both included.
+    ///
+    /// The window is what the x axis will show: the times of the first and the last row. Rows
+    /// outside it are kept and drawn at its edge. Bounds in the wrong order are exchanged.
+    pub fn new(first_us: i64, last_us: i64) -> Self {
+        let (first_us, last_us) = (first_us.min(last_us), first_us.max(last_us));
+        Self {
+            first_us,
+            last_us,
+            column_us: last_us.abs_diff(first_us) / COLUMNS as u64 + 1,
+            rows: 0,
+            columns: vec![Column::EMPTY; COLUMNS],
+        }
+    }
+
+    /// Adds rows: `timestamps_us` in microseconds since 1970 (UTC) and their `values`.
+    ///
+    /// Where one slice is longer, its surplus is ignored. Costs about a nanosecond a row when the
+    /// rows are sorted by time, some more when they are not.
+    pub fn push(&mut self, timestamps_us: &[i64], values: &[f64]) {
+        // Neighbours mostly share a column: it is worked on in a local copy, and a division is
+        // needed only where the time leaves it.
+        let mut current = 0;
+        let mut start_us = self.first_us;
+        let mut column = self.columns[0];
+        let mut rows = 0;
+        for (&time_us, &value) in timestamps_us.iter().zip(values) {
+            if !value.is_finite() {
+                continue;
+            }
+            if time_us.wrapping_sub(start_us) as u64 >= self.column_us {
+                self.columns[current] = column;
+                current = self.index(time_us);
+                start_us = self
+                    .first_us
+                    .wrapping_add_unsigned(current as u64 * self.column_us);
+                column = self.columns[current];
+            }
+            column.add((time_us, value));
+            rows += 1;
+        }
+        self.columns[current] = column;
+        self.rows += rows;
+    }
+
+    /// Adds the rows of `other`, which must have been made for the same time window.
+    ///
+    /// Rows of another window are still kept, but only those that `other` would have drawn.
+    pub fn merge(&mut self, other: Self) {
+        for (index, theirs) in other.columns.iter().enumerate() {
+            if theirs.is_empty() {
+                continue;
+            }
+            if (other.first_us, other.last_us) == (self.first_us, self.last_us) {
+                self.columns[index].merge(theirs);
+            } else {
+                for point in theirs.points() {
+                    let own = self.index(point.0);
+                    self.columns[own].add(point);
+                }
+            }
+        }
+        self.rows += other.rows;
+    }
+
+    /// Number of rows kept so far: those with a finite value.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The time window, both ends included.
+    pub(super) fn window_us(&self) -> (i64, i64) {
+        (self.first_us, self.last_us)
+    }
+
+    /// The lowest and the highest value of every pixel column that has rows.
+    pub(super) fn extremes(&self) -> impl Iterator<Item = f64> + '_ {
+        self.filled()
+            .flat_map(|column| [column.lowest.1, column.highest.1])
+    }
+
+    /// The points to draw, in time order, cut where the source was silent.
+    pub(super) fn strokes(&self) -> Vec<Vec<Point>> {
+        let silence_us = self.silence_us();
+        let mut strokes: Vec<Vec<Point>> = Vec::new();
+        let mut previous_us = None;
+        for column in self.filled() {
+            let starts_anew =
+                previous_us.is_none_or(|previous| column.first.0.abs_diff(previous) > silence_us);
+            if starts_anew {
+                strokes.push(Vec::new());
+            }
+            if let Some(stroke) = strokes.last_mut() {
+                stroke.extend(column.points());
+                stroke.dedup();
+            }
+            previous_us = Some(column.last.0);
+        }
+        strokes
+    }
+
+    /// The spans without rows that are long enough to count as silence, edges of the window included.
+    pub(super) fn silences(&self) -> Vec<(i64, i64)> {
+        let silence_us = self.silence_us();
+        let mut silences = Vec::new();
+        let mut previous_us = self.first_us;
+        let edge = self.last_us;
+        let starts_and_ends = self.filled().map(|column| (column.first.0, column.last.0));
+        for (start, end) in starts_and_ends.chain([(edge, edge)]) {
+            if start > previous_us && start.abs_diff(previous_us) > silence_us {
+                silences.push((previous_us, start));
+            }
+            previous_us = end;
+        }
+        silences
+    }
+
+    fn filled(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| !column.is_empty())
+    }
+
+    fn index(&self, time_us: i64) -> usize {
+        let since_start = time_us
+            .clamp(self.first_us, self.last_us)
+            .abs_diff(self.first_us);
+        (since_start / self.column_us) as usize
+    }
+
+    fn silence_us(&self) -> u64 {
+        let first = self.filled().next().map_or(0, |column| column.first.0);
+        let last = self.filled().last().map_or(0, |column| column.last.0);
+        let mean_step = last.abs_diff(first) / self.rows.saturating_sub(1).max(1);
+        (mean_step.saturating_mul(SILENT_STEPS)).max(self.column_us.saturating_mul(SILENT_COLUMNS))
+    }
+}
+
+/// The rows of one pixel column that its picture depends on.
+///
+/// Ties are broken by the other half of the row, so that the result does not depend on the order
+/// in which rows came.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Column {
+    first: Point,
+    last: Point,
+    lowest: Point,
+    highest: Point,
+}
+
+impl Column {
+    const EMPTY: Self = Self {
+        first: (i64::MAX, f64::INFINITY),
+        last: (i64::MIN, f64::NEG_INFINITY),
+        lowest: (i64::MAX, f64::INFINITY),
+        highest: (i64::MAX, f64::NEG_INFINITY),
+    };
+
+    fn is_empty(&self) -> bool {
+        self.lowest.1 == f64::INFINITY
+    }
+
+    #[inline]
+    fn add(&mut self, point: Point) {
+        self.widen(point, point, point, point);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.widen(other.first, other.last, other.lowest, other.highest);
+    }
+
+    #[inline]
+    fn widen(&mut self, first: Point, last: Point, lowest: Point, highest: Point) {
+        if first < self.first {
+            self.first = first;
+        }
+        if last > self.last {
+            self.last = last;
+        }
+        if lowest.1 < self.lowest.1 || (lowest.1 == self.lowest.1 && lowest.0 < self.lowest.0) {
+            self.lowest = lowest;
+        }
+        if highest.1 > self.highest.1 || (highest.1 == self.highest.1 && highest.0 < self.highest.0)
+        {
+            self.highest = highest;
+        }
+    }
+
+    /// The four rows in time order; some of them may be the same row.
+    fn points(&self) -> [Point; 4] {
+        if self.lowest.0 <= self.highest.0 {
+            [self.first, self.lowest, self.highest, self.last]
+        } else {
+            [self.first, self.highest, self.lowest, self.last]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn trace_of(window_us: (i64, i64), rows: &[Point]) -> Trace {
+        let mut trace = Trace::new(window_us.0, window_us.1);
+        let (times, values): (Vec<i64>, Vec<f64>) = rows.iter().copied().unzip();
+        trace.push(&times, &values);
+        trace
+    }
+
+    #[test]
+    fn a_few_rows_come_back_as_they_were() {
+        let rows = [(0, 1.0), (500, 3.0), (1_000_000, 2.0)];
+        assert_eq!(trace_of((0, 1_000_000), &rows).strokes(), [rows.to_vec()]);
+    }
+
+    #[test]
+    fn of_many_rows_a_column_keeps_first_lowest_highest_and_last() {
+        let rows: Vec<Point> = [4.0, 9.0, 9.0, 1.0, 1.0, 5.0]
+            .into_iter()
+            .enumerate()
+            .map(|(at, value)| (at as i64, value))
+            .collect();
+        let kept = trace_of((0, 100_000_000), &rows).strokes();
+        assert_eq!(kept, [vec![(0, 4.0), (1, 9.0), (3, 1.0), (5, 5.0)]]);
+    }
+
+    #[test]
+    fn values_that_are_not_finite_are_left_out() {
+        let rows = [
+            (0, f64::NAN),
+            (1, f64::INFINITY),
+            (2, 7.0),
+            (3, f64::NEG_INFINITY),
+        ];
+        let trace = trace_of((0, 3), &rows);
+        assert_eq!((trace.rows(), trace.strokes()), (1, vec![vec![(2, 7.0)]]));
+    }
+
+    #[test]
+    fn rows_outside_the_window_are_kept_in_its_outermost_columns() {
+        let rows = [(i64::MIN, 1.0), (50, 2.0), (i64::MAX, 3.0)];
+        let trace = trace_of((0, 100), &rows);
+        assert_eq!(
+            trace.extremes().collect::<Vec<_>>(),
+            [1.0, 1.0, 2.0, 2.0, 3.0, 3.0]
+        );
+    }
+
+    #[test]
+    fn a_long_silence_cuts_the_line_and_is_reported() {
+        const MINUTE: i64 = 60_000_000;
+        let rows: Vec<Point> = (0..1000)
+            .chain(3000..4000)
+            .map(|minute| (minute * MINUTE, 1.0))
+            .collect();
+        let trace = trace_of((0, 6000 * MINUTE), &rows);
+        assert_eq!(trace.strokes().len(), 2);
+        assert_eq!(
+            trace.silences(),
+            [
+                (999 * MINUTE, 3000 * MINUTE),
+                (3999 * MINUTE, 6000 * MINUTE)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_missing_row_now_and_then_does_not_cut_the_line() {
+        let rows: Vec<Point> = (0..2000)
+            .filter(|at| at % 100 > 5)
+            .map(|at| (at * 1_000_000, 1.0))
+            .collect();
+        let trace = trace_of((6_000_000, 1_999_000_000), &rows);
+        assert_eq!((trace.strokes().len(), trace.silences()), (1, vec![]));
+    }
+
+    #[test]
+    fn the_widest_window_and_an_empty_trace_hold() {
+        let rows = [(i64::MIN, -1e308), (0, 5e-324), (i64::MAX, 1e308)];
+        assert_eq!(trace_of((i64::MIN, i64::MAX), &rows).rows(), 3);
+        assert!(Trace::new(5, 5).strokes().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn order_and_division_of_the_rows_do_not_matter(
+            rows in prop::collection::vec((0i64..3000, -3i32..3), 0..300),
+            cut in 0usize..300,
+            turn in 0usize..300,
+        ) {
+            let rows: Vec<Point> = rows.into_iter().map(|(t, v)| (t, f64::from(v))).collect();
+            let whole = trace_of((0, 3000), &rows);
+            let mut turned = rows.clone();
+            if !turned.is_empty() {
+                let by = turn % turned.len();
+                turned.rotate_left(by);
+            }
+            let (left, right) = turned.split_at(cut.min(turned.len()));
+            let mut merged = trace_of((0, 3000), right);
+            merged.merge(trace_of((0, 3000), left));
+            prop_assert_eq!(merged, whole);
+        }
+
+        #[test]
+        fn the_lowest_and_highest_row_survive(
+            rows in prop::collection::vec((any::<i64>(), -1e308f64..1e308), 1..300),
+        ) {
+            let first = rows.iter().map(|row| row.0).min().unwrap();
+            let last = rows.iter().map(|row| row.0).max().unwrap();
+            let drawn: Vec<Point> = trace_of((first, last), &rows).strokes().concat();
+            for (time_us, value) in [
+                rows.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap(),
+                rows.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap(),
+            ] {
+                prop_assert!(drawn.iter().any(|point| point.1 == value && point.0 <= time_us));
+            }
+            prop_assert!(drawn.is_sorted_by_key(|point| point.0));
+            prop_assert!(drawn.len() <= 4 * COLUMNS);
+        }
+    }
+}
