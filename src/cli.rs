@@ -181,7 +181,7 @@ struct GenerateArgs {
     step: f64,
 
     /// First timestamp, UTC
-    #[arg(long, value_name = "TIME", default_value = "2026-01-05 00:00:00")]
+    #[arg(long, value_name = "TIME", default_value = "2026-03-02 00:00:00")]
     start: String,
 
     /// Write bytes, packets and flows in place of one value column
@@ -333,7 +333,7 @@ impl GenerateArgs {
             seed: self.seed,
             step_us: (self.step * 1e6).round() as i64,
             start_us: parse_time(&self.start).ok_or_else(|| {
-                refuse(format!("--start {:?} is no time such as 2026-01-05 00:00:00", self.start))
+                refuse(format!("--start {:?} is no time such as 2026-03-02 00:00:00", self.start))
             })?,
             columns: match self.columns {
                 true => generate::Columns::Counters,

@@ -450,6 +450,20 @@ fn the_sample_is_small_and_labelled() {
 }
 
 #[test]
+fn the_sample_s_readme_names_every_event_with_its_times() {
+    let readme = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/README.md"));
+    for file in sample() {
+        assert!(readme.contains(file.path), "{}", file.path);
+        for event in Labels::new(file.path, &traffic(file.spec)).events {
+            let minute = |text: &str| text[..16].replace('T', " ");
+            let (start, end) = (minute(&event.start), minute(&event.end));
+            let cells = format!("| {} | {start} | {end} |", event.kind);
+            assert!(readme.contains(&cells), "{cells}");
+        }
+    }
+}
+
+#[test]
 fn errors_name_the_field_and_the_value() {
     let spike = |start_row, rows, magnitude| Event {
         kind: EventKind::Spike,

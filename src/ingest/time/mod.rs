@@ -213,3 +213,6 @@ fn look(sample: &[u8], compact: &Format, sizes: &mut Vec<f64>) -> Option<Look> {
     sizes.push(Decimal::read(sample)?.size());
     Some(Look::Number)
 }
+
+#[cfg(test)]
+mod tests;
