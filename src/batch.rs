@@ -54,7 +54,12 @@ pub fn scan(plan: &Plan, arguments: Vec<String>, progress: &dyn Progress) -> Res
     }
     in_source_order(&sources, plan, |outcome| {
         if let Outcome::Done(done) = &outcome {
-            combined.push(&done.source.name(), &done.anomalies, &done.medians, done.threshold)?;
+            combined.push(
+                &done.source.name(),
+                &done.anomalies,
+                &done.medians,
+                done.threshold,
+            )?;
         }
         summary.add(&outcome);
         progress.source_ended(&outcome);
@@ -180,7 +185,10 @@ fn guarded(source: &Source, plan: &Plan) -> Outcome {
                 .map(String::as_str)
                 .or_else(|| panic.downcast_ref::<&str>().copied())
                 .unwrap_or("no message");
-            failed(Error::new(ErrorKind::Internal, format!("internal error: {text}")))
+            failed(Error::new(
+                ErrorKind::Internal,
+                format!("internal error: {text}"),
+            ))
         }
     }
 }
@@ -207,7 +215,9 @@ fn scan_source(source: &Source, plan: &Plan) -> Result<Done> {
     let label = plan.rule_label();
     staged.push(atomic::stage(
         &place(&format!("_graph_anomalies_{label}.csv")),
-        |file| table::write_anomalies_csv(file, series.columns(), &anomalies, plan.outputs.csv_safe),
+        |file| {
+            table::write_anomalies_csv(file, series.columns(), &anomalies, plan.outputs.csv_safe)
+        },
     )?);
     if let Some(format) = plan.outputs.scores {
         let target = place(match format {
@@ -215,7 +225,13 @@ fn scan_source(source: &Source, plan: &Plan) -> Result<Done> {
             ScoresFormat::Parquet => "_scores.parquet",
         });
         let chunks = series.chunks();
-        staged.push(table::stage_scores(&target, format, series.columns(), chunks, &findings)?);
+        staged.push(table::stage_scores(
+            &target,
+            format,
+            series.columns(),
+            chunks,
+            &findings,
+        )?);
     }
     if wants_graph {
         let ending = match plan.outputs.graph_format {
@@ -223,9 +239,14 @@ fn scan_source(source: &Source, plan: &Plan) -> Result<Done> {
             GraphFormat::Svg => "svg",
         };
         let target = place(&format!("_graph_{label}.{ending}"));
-        staged.push(stage_graph(&target, source, plan, series, &anomalies, &traces)?);
+        staged.push(stage_graph(
+            &target, source, plan, series, &anomalies, &traces,
+        )?);
     }
-    let outputs = staged.into_iter().map(Staged::commit).collect::<Result<_>>()?;
+    let outputs = staged
+        .into_iter()
+        .map(Staged::commit)
+        .collect::<Result<_>>()?;
     Ok(Done {
         source: source.clone(),
         form: ingested.form,
@@ -234,7 +255,11 @@ fn scan_source(source: &Source, plan: &Plan) -> Result<Done> {
         bytes: ingested.bytes,
         threshold: findings.threshold,
         expected: findings.expected,
-        medians: findings.centres.iter().map(|centre| centre.median).collect(),
+        medians: findings
+            .centres
+            .iter()
+            .map(|centre| centre.median)
+            .collect(),
         anomalies,
         note: findings.note.map(|note| note.text().to_owned()),
         outputs,
@@ -250,7 +275,11 @@ fn examine(series: &Series, findings: &Findings, wants_graph: bool) -> (Anomalie
         let traced = if wants_graph { columns } else { 0 };
         (0..traced).map(|_| Trace::new(first_us, last_us)).collect()
     };
-    let per_task = series.chunks().len().div_ceil(rayon::current_num_threads()).max(1);
+    let per_task = series
+        .chunks()
+        .len()
+        .div_ceil(rayon::current_num_threads())
+        .max(1);
     let parts: Vec<(Anomalies, Vec<Trace>)> = series
         .chunks()
         .par_chunks(per_task)

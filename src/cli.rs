@@ -58,11 +58,21 @@ struct ScanArgs {
     files_from: Option<PathBuf>,
 
     /// Name of the timestamp column, without regard to case
-    #[arg(long, value_name = "NAME", default_value = "timestamp", help_heading = "Input")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "timestamp",
+        help_heading = "Input"
+    )]
     timestamp_column: String,
 
     /// Name of a value column, without regard to case; repeat it to judge several together
-    #[arg(long, value_name = "NAME", default_value = "value", help_heading = "Input")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "value",
+        help_heading = "Input"
+    )]
     value_column: Vec<String>,
 
     /// Form of the timestamps, as %d.%m.%Y %H:%M:%S, or epoch_s, epoch_ms, epoch_us, epoch_ns, iso;
@@ -71,7 +81,12 @@ struct ScanArgs {
     timestamp_format: Option<String>,
 
     /// Zone of timestamps that name none: UTC, +02:00 or Europe/Berlin
-    #[arg(long, value_name = "ZONE", default_value = "UTC", help_heading = "Input")]
+    #[arg(
+        long,
+        value_name = "ZONE",
+        default_value = "UTC",
+        help_heading = "Input"
+    )]
     timezone: String,
 
     /// Share of rows expected to be anomalous, in (0, 0.5]
@@ -79,15 +94,23 @@ struct ScanArgs {
     /// The threshold is the (1 - RATE) quantile of each file's scores, exactly as scikit-learn takes
     /// it. Rows that tie with it are not flagged; the counts expected and found are in the summary.
     #[arg(
-        short, long, alias = "c", value_name = "RATE", default_value = "0.01",
-        allow_negative_numbers = true, help_heading = "Detection"
+        short,
+        long,
+        alias = "c",
+        value_name = "RATE",
+        default_value = "0.01",
+        allow_negative_numbers = true,
+        help_heading = "Detection"
     )]
     contamination: Contamination,
 
     /// Flag rows whose score is above SCORE (0 to 1), in place of a rate
     #[arg(
-        long, value_name = "SCORE", conflicts_with = "contamination",
-        allow_negative_numbers = true, help_heading = "Detection"
+        long,
+        value_name = "SCORE",
+        conflicts_with = "contamination",
+        allow_negative_numbers = true,
+        help_heading = "Detection"
     )]
     threshold: Option<f64>,
 
@@ -97,15 +120,31 @@ struct ScanArgs {
     trees: Option<NonZeroUsize>,
 
     /// Rows that each tree sees: a count, or a share of all rows such as 0.1
-    #[arg(long, value_name = "N", default_value = "256", help_heading = "Detection")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "256",
+        help_heading = "Detection"
+    )]
     sample_size: SampleSize,
 
     /// Seed of everything random; the same seed gives the same bytes
-    #[arg(long, value_name = "N", default_value_t = 42, help_heading = "Detection")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 42,
+        help_heading = "Detection"
+    )]
     seed: u64,
 
     /// Folder below which everything is written
-    #[arg(short, long, value_name = "DIR", default_value = "output", help_heading = "Output")]
+    #[arg(
+        short,
+        long,
+        value_name = "DIR",
+        default_value = "output",
+        help_heading = "Output"
+    )]
     out_dir: PathBuf,
 
     /// Base name of a single input's outputs, in place of the input's own
@@ -113,15 +152,33 @@ struct ScanArgs {
     output: Option<String>,
 
     /// Which files get a graph
-    #[arg(long, value_name = "WHICH", value_enum, default_value = "all", help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "WHICH",
+        value_enum,
+        default_value = "all",
+        help_heading = "Output"
+    )]
     graphs: GraphsArg,
 
     /// Draw graphs as pixels or as vectors
-    #[arg(long, value_name = "FORMAT", value_enum, default_value = "png", help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "png",
+        help_heading = "Output"
+    )]
     graph_format: GraphFormatArg,
 
     /// Scale of the value axis; auto takes a logarithmic one where a few spikes flatten all else
-    #[arg(long, value_name = "SCALE", value_enum, default_value = "auto", help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "SCALE",
+        value_enum,
+        default_value = "auto",
+        help_heading = "Output"
+    )]
     y_scale: YScaleArg,
 
     /// Write the score of every row as well, to <stem>_scores.<FORMAT>
@@ -137,7 +194,13 @@ struct ScanArgs {
     json: bool,
 
     /// Threads to use; 0 takes all there are
-    #[arg(short = 'j', long, value_name = "N", default_value_t = 0, help_heading = "Running")]
+    #[arg(
+        short = 'j',
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        help_heading = "Running"
+    )]
     threads: usize,
 
     /// List what would be scanned, with the recognised form, and write nothing
@@ -153,7 +216,13 @@ struct ScanArgs {
     verbose: bool,
 
     /// Colour on the terminal; auto obeys NO_COLOR
-    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto", help_heading = "Running")]
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value = "auto",
+        help_heading = "Running"
+    )]
     color: ColorArg,
 }
 
@@ -241,14 +310,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(answer) if matches!(answer.kind(), UsageError::DisplayHelp | UsageError::DisplayVersion) => {
+        Err(answer)
+            if matches!(
+                answer.kind(),
+                UsageError::DisplayHelp | UsageError::DisplayVersion
+            ) =>
+        {
             return to_stdout(&answer.to_string()).map(|()| 0);
         }
         Err(refusal) => return Err(one_line_refusal(&refusal)),
     };
     match cli.command {
         Command::Scan(args) => {
-            let typed = arguments.iter().skip(1).map(|a| a.to_string_lossy().into_owned());
+            let typed = arguments
+                .iter()
+                .skip(1)
+                .map(|a| a.to_string_lossy().into_owned());
             scan(*args, typed.collect())
         }
         Command::Generate(args) => generate(&args).map(|()| 0),
@@ -268,7 +345,9 @@ fn scan(args: ScanArgs, typed: Vec<String>) -> Result<u8> {
     let voice = Voice::new(&args);
     if args.threads > 0 {
         // A pool that is already there, as in a test, stays as it is.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global();
+        let _ = rayon::ThreadPoolBuilder::new()
+            .num_threads(args.threads)
+            .build_global();
     }
     if args.dry_run {
         return dry_run(&plan);
@@ -278,13 +357,23 @@ fn scan(args: ScanArgs, typed: Vec<String>) -> Result<u8> {
         to_stdout(&summary.to_json())?;
     }
     if args.verbose {
-        for skipped in summary.inputs.iter().filter(|input| input.status == "skipped") {
+        for skipped in summary
+            .inputs
+            .iter()
+            .filter(|input| input.status == "skipped")
+        {
             let reason = skipped.note.as_deref().unwrap_or_default();
-            voice.say(&format!("passed over {}: {reason}", printable(&skipped.path)));
+            voice.say(&format!(
+                "passed over {}: {reason}",
+                printable(&skipped.path)
+            ));
         }
     }
     if !args.quiet {
-        eprint!("{}", terminal::table(&summary, &plan.outputs.folder, voice.colour));
+        eprint!(
+            "{}",
+            terminal::table(&summary, &plan.outputs.folder, voice.colour)
+        );
     }
     Ok(summary.totals.exit_code())
 }
@@ -295,7 +384,11 @@ fn generate(args: &GenerateArgs) -> Result<()> {
     };
     if args.sample {
         for (path, labels) in generate::write_sample(&args.path, &sink)? {
-            eprintln!("{}: {} events", printable(&path.to_string_lossy()), labels.events.len());
+            eprintln!(
+                "{}: {} events",
+                printable(&path.to_string_lossy()),
+                labels.events.len()
+            );
         }
         return Ok(());
     }
@@ -333,7 +426,10 @@ impl GenerateArgs {
             seed: self.seed,
             step_us: (self.step * 1e6).round() as i64,
             start_us: parse_time(&self.start).ok_or_else(|| {
-                refuse(format!("--start {:?} is no time such as 2026-03-02 00:00:00", self.start))
+                refuse(format!(
+                    "--start {:?} is no time such as 2026-03-02 00:00:00",
+                    self.start
+                ))
             })?,
             columns: match self.columns {
                 true => generate::Columns::Counters,
@@ -493,7 +589,10 @@ impl Progress for Voice {
                         done.threshold
                     ));
                     for row in &done.dropped.first {
-                        self.say(&format!("{name}: line {}: dropped: {}", row.line, row.reason));
+                        self.say(&format!(
+                            "{name}: line {}: dropped: {}",
+                            row.line, row.reason
+                        ));
                     }
                 }
                 if let Some(note) = &done.note
@@ -566,7 +665,11 @@ mod tests {
 
     #[test]
     fn the_rate_may_be_given_in_all_forms_of_the_original_script() {
-        for line in ["scan x -c 0.003", "scan x --c 0.003", "scan x --contamination 0.003"] {
+        for line in [
+            "scan x -c 0.003",
+            "scan x --c 0.003",
+            "scan x --contamination 0.003",
+        ] {
             let plan = plan(&format!("isoscan {line}")).unwrap();
             assert_eq!(plan.rule_label(), "0.003");
         }
@@ -596,7 +699,10 @@ mod tests {
             let error = plan(&format!("isoscan {line}")).unwrap_err();
             assert_eq!(exit_code(&error), 2, "{line}");
             let text = error.to_string();
-            assert!(text.contains(wanted) && !text.contains('\n'), "{line}: {text}");
+            assert!(
+                text.contains(wanted) && !text.contains('\n'),
+                "{line}: {text}"
+            );
         }
     }
 }

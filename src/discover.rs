@@ -121,7 +121,9 @@ pub fn read_list(list: &Path) -> Result<Vec<PathBuf>> {
     let reader: Box<dyn BufRead> = if list == Path::new("-") {
         Box::new(io::stdin().lock())
     } else {
-        Box::new(io::BufReader::new(fs::File::open(list).map_err(unreadable)?))
+        Box::new(io::BufReader::new(
+            fs::File::open(list).map_err(unreadable)?,
+        ))
     };
     let mut paths = Vec::new();
     for line in reader.split(b'\n') {
@@ -403,7 +405,10 @@ fn name_outputs(found: Vec<Found>) -> Vec<Source> {
         };
         [stem_of(&item.relative), item.relative.clone(), inside]
     };
-    let mut stems: Vec<PathBuf> = found.iter().map(|item| candidates(item)[0].clone()).collect();
+    let mut stems: Vec<PathBuf> = found
+        .iter()
+        .map(|item| candidates(item)[0].clone())
+        .collect();
     for attempt in 1..3 {
         let clashing = clashes(&stems);
         for (index, item) in found.iter().enumerate() {
@@ -448,7 +453,11 @@ fn clashes(stems: &[PathBuf]) -> Vec<bool> {
 }
 
 fn nothing_found(paths: &[PathBuf], skipped: &[Skipped]) -> Error {
-    let named: Vec<String> = paths.iter().take(3).map(|p| p.display().to_string()).collect();
+    let named: Vec<String> = paths
+        .iter()
+        .take(3)
+        .map(|p| p.display().to_string())
+        .collect();
     let more = if paths.len() > 3 { ", …" } else { "" };
     let passed_over = match skipped {
         [] => String::new(),
@@ -490,7 +499,10 @@ mod tests {
     #[test]
     fn outputs_keep_the_relative_folder_and_lose_the_ending() {
         assert_eq!(
-            stems(vec![file("logs/a/x.csv", "a/x.csv"), file("logs/b/x.csv.gz", "b/x.csv.gz")]),
+            stems(vec![
+                file("logs/a/x.csv", "a/x.csv"),
+                file("logs/b/x.csv.gz", "b/x.csv.gz")
+            ]),
             ["a/x", "b/x"]
         );
     }
@@ -514,14 +526,24 @@ mod tests {
     #[test]
     fn names_that_cannot_be_told_apart_get_a_number() {
         assert_eq!(
-            stems(vec![file("../x.csv", "x.csv"), file("../../x.csv", "x.csv")]),
+            stems(vec![
+                file("../x.csv", "x.csv"),
+                file("../../x.csv", "x.csv")
+            ]),
             ["x.csv", "x.csv-2"]
         );
     }
 
     #[test]
     fn only_names_of_known_forms_are_taken_from_folders() {
-        for taken in ["a.csv", "A.CSV", "a.b.tsv", "a.csv.gz", "a.log.zst", "a.parquet"] {
+        for taken in [
+            "a.csv",
+            "A.CSV",
+            "a.b.tsv",
+            "a.csv.gz",
+            "a.log.zst",
+            "a.parquet",
+        ] {
             assert!(is_log_name(Path::new(taken)), "{taken}");
         }
         for passed in ["a.json", "a.gz", "csv", "README.md", "a.csv.bz2", "a.png"] {

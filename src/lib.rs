@@ -1,4 +1,10 @@
-//! isoscan: isolation-forest anomaly scans of network-traffic logs.
+#![doc = include_str!("../README.md")]
+//!
+//! # The pipeline
+//!
+//! Data flows one way: [`discover`] finds the sources, [`ingest`] reads each into a [`series`],
+//! [`forest`] scores it, [`detect`] picks the anomalies, [`report`] writes them. [`batch`] joins the
+//! stages; [`cli`] and [`plan`] say what is to be done.
 
 pub mod batch;
 pub mod calendar;

@@ -88,18 +88,25 @@ impl Plan {
     pub fn check(&self) -> Result<()> {
         let refuse = |text: String| Err(Error::new(ErrorKind::Setting, text));
         if self.inputs.is_empty() {
-            return refuse("no input: name files, folders, quoted globs, or - for standard input".into());
+            return refuse(
+                "no input: name files, folders, quoted globs, or - for standard input".into(),
+            );
         }
         if self.ingest.value_columns.is_empty() {
             return refuse("no value column".into());
         }
         for (number, column) in self.ingest.value_columns.iter().enumerate() {
-            if self.ingest.value_columns[..number].iter().any(|c| c.eq_ignore_ascii_case(column)) {
+            if self.ingest.value_columns[..number]
+                .iter()
+                .any(|c| c.eq_ignore_ascii_case(column))
+            {
                 return refuse(format!("--value-column {column} is given twice"));
             }
         }
         if let Some(name) = &self.outputs.base_name
-            && (name.is_empty() || name.contains(['/', '\\', '\0']) || matches!(name.as_str(), "." | ".."))
+            && (name.is_empty()
+                || name.contains(['/', '\\', '\0'])
+                || matches!(name.as_str(), "." | ".."))
         {
             return refuse(format!(
                 "--output {name:?} is no file name: the folder is chosen with --out-dir"
@@ -108,7 +115,9 @@ impl Plan {
         if let ThresholdRule::Score(score) = self.detect.threshold
             && !(0.0..=1.0).contains(&score)
         {
-            return refuse(format!("--threshold {score} is outside [0, 1], where scores lie"));
+            return refuse(format!(
+                "--threshold {score} is outside [0, 1], where scores lie"
+            ));
         }
         Ok(())
     }

@@ -65,7 +65,8 @@ impl Progress for Bar {
 
     fn source_ended(&self, outcome: &Outcome) {
         if let Outcome::Done(done) = outcome {
-            self.0.set_message(crate::error::printable(&done.source.name()));
+            self.0
+                .set_message(crate::error::printable(&done.source.name()));
         }
         self.0.inc(1);
     }

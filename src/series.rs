@@ -44,7 +44,11 @@ impl Series {
     /// # Panics
     /// Where the lengths differ, or there are not as many slices as names.
     pub fn from_columns(columns: Vec<String>, timestamps_us: &[i64], values: &[&[f64]]) -> Self {
-        assert_eq!(columns.len(), values.len(), "one slice for each column name");
+        assert_eq!(
+            columns.len(),
+            values.len(),
+            "one slice for each column name"
+        );
         let mut builder = SeriesBuilder::new(columns);
         builder.push(Chunk::new(
             timestamps_us.to_vec(),
@@ -151,7 +155,8 @@ impl SeriesBuilder {
             return;
         }
         let order = chunk.times.order();
-        self.in_order &= order.ascending && self.span_us.is_none_or(|(_, last)| last <= order.first);
+        self.in_order &=
+            order.ascending && self.span_us.is_none_or(|(_, last)| last <= order.first);
         self.span_us = Some(match self.span_us {
             Some((first, last)) => (first.min(order.least), last.max(order.greatest)),
             None => (order.least, order.greatest),
@@ -228,7 +233,11 @@ impl Chunk {
     /// Where the columns differ in length.
     pub fn new(timestamps_us: Vec<i64>, values: Vec<Vec<f64>>) -> Self {
         for column in &values {
-            assert_eq!(column.len(), timestamps_us.len(), "rows of a chunk's columns");
+            assert_eq!(
+                column.len(),
+                timestamps_us.len(),
+                "rows of a chunk's columns"
+            );
         }
         Self {
             times: Times::pack(timestamps_us),
@@ -275,7 +284,11 @@ impl Chunk {
                 start,
                 unit,
                 offsets,
-            } => out.extend(offsets.iter().map(|&offset| start + unit * i64::from(offset))),
+            } => out.extend(
+                offsets
+                    .iter()
+                    .map(|&offset| start + unit * i64::from(offset)),
+            ),
             Times::Plain(times) => out.extend_from_slice(times),
         }
     }
@@ -306,7 +319,10 @@ impl Times {
         };
         let start = *start;
         let step = rest.first().map_or(0, |second| second.wrapping_sub(start));
-        if times.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == step) {
+        if times
+            .windows(2)
+            .all(|pair| pair[1].wrapping_sub(pair[0]) == step)
+        {
             return Self::Even {
                 start,
                 step,
@@ -321,7 +337,10 @@ impl Times {
                 .checked_sub(least)
                 .is_some_and(|width| width / unit <= i64::from(u32::MAX));
             if fits && times.iter().all(|time| (time - least) % unit == 0) {
-                let offsets = times.iter().map(|time| ((time - least) / unit) as u32).collect();
+                let offsets = times
+                    .iter()
+                    .map(|time| ((time - least) / unit) as u32)
+                    .collect();
                 return Self::Offsets {
                     start: least,
                     unit,
@@ -364,7 +383,9 @@ impl Times {
                 start,
                 unit,
                 offsets,
-            } => of(offsets.iter().map(|&offset| start + unit * i64::from(offset))),
+            } => of(offsets
+                .iter()
+                .map(|&offset| start + unit * i64::from(offset))),
             Self::Plain(times) => of(times.iter().copied()),
         }
     }

@@ -158,7 +158,11 @@ pub fn detect(series: &Series, options: &DetectOptions) -> Result<Findings> {
     let centres = (0..series.columns().len())
         .map(|column| Centre {
             median: order::median(series, column),
-            quartile_distance: if several { quartile_distance(series, column) } else { 0.0 },
+            quartile_distance: if several {
+                quartile_distance(series, column)
+            } else {
+                0.0
+            },
         })
         .collect();
     let note = match (series.rows(), is_constant(series)) {
@@ -167,7 +171,11 @@ pub fn detect(series: &Series, options: &DetectOptions) -> Result<Findings> {
         _ => None,
     };
     // One row, or rows all alike, are nothing to be told from: whatever threshold was set.
-    let threshold = if note.is_some() { threshold.max(1.0) } else { threshold };
+    let threshold = if note.is_some() {
+        threshold.max(1.0)
+    } else {
+        threshold
+    };
     let anomalies = counted
         .iter()
         .filter(|&&(score, _)| score > threshold)
@@ -266,7 +274,13 @@ impl Findings {
             half.abs() / spread.max(f64::MIN_POSITIVE)
         };
         let farthest = (0..self.centres.len())
-            .reduce(|best, next| if distance(next) > distance(best) { next } else { best })
+            .reduce(|best, next| {
+                if distance(next) > distance(best) {
+                    next
+                } else {
+                    best
+                }
+            })
             .unwrap_or(0);
         let direction = if offset(farthest).0 < 0.0 {
             Direction::Below
@@ -324,7 +338,11 @@ fn line_scores(series: &Series, params: &ForestParams) -> Result<(Scorer, Vec<(f
     let plan = SamplePlan::draw(series.rows(), params)?;
     let gathered = series.gather(0, plan.rows());
     let forest = LineForest::fit_gathered(&plan, &gathered, params)?;
-    let per_task = series.chunks().len().div_ceil(rayon::current_num_threads()).max(1);
+    let per_task = series
+        .chunks()
+        .len()
+        .div_ceil(rayon::current_num_threads())
+        .max(1);
     let counts = series
         .chunks()
         .par_chunks(per_task)
@@ -336,7 +354,9 @@ fn line_scores(series: &Series, params: &ForestParams) -> Result<(Scorer, Vec<(f
             counts
         })
         .reduce_with(|mut sum, part| {
-            sum.iter_mut().zip(part).for_each(|(sum, count)| *sum += count);
+            sum.iter_mut()
+                .zip(part)
+                .for_each(|(sum, count)| *sum += count);
             sum
         })
         .unwrap_or_default();
@@ -380,7 +400,9 @@ mod tests {
     use super::*;
 
     fn series(values: &[f64]) -> Series {
-        let times: Vec<i64> = (0..values.len() as i64).map(|row| row * 1_000_000).collect();
+        let times: Vec<i64> = (0..values.len() as i64)
+            .map(|row| row * 1_000_000)
+            .collect();
         Series::from_columns(vec!["value".into()], &times, &[values])
     }
 
@@ -396,7 +418,10 @@ mod tests {
     fn a_constant_series_has_no_anomalies_and_says_so() {
         let series = series(&[5.0; 300]);
         let findings = detect(&series, &DetectOptions::default()).unwrap();
-        assert_eq!((findings.anomalies, findings.note), (0, Some(Note::Constant)));
+        assert_eq!(
+            (findings.anomalies, findings.note),
+            (0, Some(Note::Constant))
+        );
     }
 
     #[test]
@@ -407,7 +432,9 @@ mod tests {
 
     #[test]
     fn a_spike_and_a_hole_are_found_with_their_direction() {
-        let mut values: Vec<f64> = (0..1000).map(|row| 1000.0 + f64::from(row * 7919 % 101)).collect();
+        let mut values: Vec<f64> = (0..1000)
+            .map(|row| 1000.0 + f64::from(row * 7919 % 101))
+            .collect();
         values[300] = 90_000.0;
         values[700] = -50_000.0;
         let series = series(&values);
@@ -424,7 +451,9 @@ mod tests {
 
     #[test]
     fn the_rows_listed_are_those_whose_score_passes_the_threshold() {
-        let values: Vec<f64> = (0..5000).map(|row| f64::from(row * 7919 % 5003).sqrt()).collect();
+        let values: Vec<f64> = (0..5000)
+            .map(|row| f64::from(row * 7919 % 5003).sqrt())
+            .collect();
         let series = series(&values);
         let options = DetectOptions {
             threshold: ThresholdRule::Contamination(Contamination::new(0.1).unwrap()),
@@ -435,7 +464,10 @@ mod tests {
         let mut scores = Vec::new();
         for chunk in series.chunks() {
             findings.score_chunk(chunk, &mut scores);
-            wanted += scores.iter().filter(|&&score| score > findings.threshold).count();
+            wanted += scores
+                .iter()
+                .filter(|&&score| score > findings.threshold)
+                .count();
         }
         assert_eq!(found(&series, &findings).rows(), wanted);
         assert_eq!(findings.anomalies, wanted as u64);

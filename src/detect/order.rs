@@ -60,12 +60,20 @@ pub fn median(series: &Series, column: usize) -> f64 {
     }
     // Halved first: the sum of two large values may be beyond the largest number.
     let high = value_of_rank(series, column, rows / 2);
-    if low == high { low } else { low / 2.0 + high / 2.0 }
+    if low == high {
+        low
+    } else {
+        low / 2.0 + high / 2.0
+    }
 }
 
 fn count_next_bits(series: &Series, column: usize, prefix: u64, known: u32) -> Vec<u64> {
     let shift = u64::BITS - known - BITS;
-    let per_task = series.chunks().len().div_ceil(rayon::current_num_threads()).max(1);
+    let per_task = series
+        .chunks()
+        .len()
+        .div_ceil(rayon::current_num_threads())
+        .max(1);
     series
         .chunks()
         .par_chunks(per_task)
@@ -82,7 +90,9 @@ fn count_next_bits(series: &Series, column: usize, prefix: u64, known: u32) -> V
             counts
         })
         .reduce_with(|mut sum, part| {
-            sum.iter_mut().zip(part).for_each(|(sum, count)| *sum += count);
+            sum.iter_mut()
+                .zip(part)
+                .for_each(|(sum, count)| *sum += count);
             sum
         })
         .unwrap_or_else(|| vec![0; 1 << BITS])

@@ -20,7 +20,9 @@ impl Contamination {
         } else {
             Err(Error::new(
                 ErrorKind::Setting,
-                format!("{rate} is outside (0, 0.5]: it is the share of rows expected to be anomalous"),
+                format!(
+                    "{rate} is outside (0, 0.5]: it is the share of rows expected to be anomalous"
+                ),
             ))
         }
     }

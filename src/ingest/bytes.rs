@@ -113,14 +113,20 @@ fn refuse_binary(start: &[u8]) -> Result<()> {
         (b"\xfe\xff", "UTF-16 text: convert it to UTF-8 first"),
         (b"BZh", "bzip2, which is not read: unpack it first"),
         (b"\xfd7zXZ", "xz, which is not read: unpack it first"),
-        (b"PK\x03\x04", "a zip archive, which is not read: unpack it first"),
+        (
+            b"PK\x03\x04",
+            "a zip archive, which is not read: unpack it first",
+        ),
         (b"\x89PNG", "a picture"),
         (b"\x7fELF", "a program"),
         (b"\x1f\x8b", "packed twice: unpack it first"),
     ];
     for (magic, what) in known {
         if start.starts_with(magic) {
-            return Err(Error::new(ErrorKind::Format, format!("the content is {what}")));
+            return Err(Error::new(
+                ErrorKind::Format,
+                format!("the content is {what}"),
+            ));
         }
     }
     match memchr::memchr(0, start) {

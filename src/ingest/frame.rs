@@ -7,7 +7,11 @@ use crate::series::{Chunk, SeriesBuilder};
 
 /// The wanted columns of `source`, under the names of their roles; polars pushes this down into the
 /// scan, which then reads no other column.
-pub(crate) fn select(source: LazyFrame, timestamp: &PlSmallStr, values: &[PlSmallStr]) -> LazyFrame {
+pub(crate) fn select(
+    source: LazyFrame,
+    timestamp: &PlSmallStr,
+    values: &[PlSmallStr],
+) -> LazyFrame {
     let mut wanted = vec![col(timestamp.clone()).alias(TIMESTAMP)];
     for (number, value) in values.iter().enumerate() {
         wanted.push(col(value.clone()).alias(value_name(number)));
@@ -25,16 +29,25 @@ pub(crate) fn value_name(number: usize) -> PlSmallStr {
 
 /// Adds the rows of `frame`, microseconds and values without nulls, to `builder`.
 pub(crate) fn push_rows(frame: &DataFrame, builder: &mut SeriesBuilder) -> Result<()> {
-    let timestamps = frame.column(TIMESTAMP).and_then(|column| column.i64()).map_err(internal)?;
+    let timestamps = frame
+        .column(TIMESTAMP)
+        .and_then(|column| column.i64())
+        .map_err(internal)?;
     let mut columns = Vec::new();
     for number in 0..frame.width() - 1 {
-        let column = frame.column(&value_name(number)).and_then(|column| column.f64());
+        let column = frame
+            .column(&value_name(number))
+            .and_then(|column| column.f64());
         columns.push(column.map_err(internal)?.downcast_iter());
     }
     for part in timestamps.downcast_iter() {
         let values = columns
             .iter_mut()
-            .map(|column| column.next().map_or_else(Vec::new, |array| array.values().as_slice().to_vec()))
+            .map(|column| {
+                column
+                    .next()
+                    .map_or_else(Vec::new, |array| array.values().as_slice().to_vec())
+            })
             .collect();
         builder.push(Chunk::new(part.values().as_slice().to_vec(), values));
     }

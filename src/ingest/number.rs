@@ -84,14 +84,35 @@ mod tests {
 
     #[test]
     fn what_is_not_plain_is_left_to_the_general_way() {
-        for text in ["", "-", ".5", "1e5", "1 ", "x", "1,5", "12345678901234567", "+1"] {
+        for text in [
+            "",
+            "-",
+            ".5",
+            "1e5",
+            "1 ",
+            "x",
+            "1,5",
+            "12345678901234567",
+            "+1",
+        ] {
             assert_eq!(parse_prefix(text.as_bytes(), b';'), None, "{text}");
         }
     }
 
     #[test]
     fn only_finite_numbers_are_numbers() {
-        for text in ["", "NaN", "inf", "-Infinity", "1e400", "0x10", "1,234", "١٢٣", "1 2", "five"] {
+        for text in [
+            "",
+            "NaN",
+            "inf",
+            "-Infinity",
+            "1e400",
+            "0x10",
+            "1,234",
+            "١٢٣",
+            "1 2",
+            "five",
+        ] {
             assert_eq!(parse(text.as_bytes()), None, "{text}");
         }
         assert_eq!(parse(b"1e-320"), Some(1e-320));

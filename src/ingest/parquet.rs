@@ -66,7 +66,10 @@ pub(crate) fn recognise(path: &Path, options: &IngestOptions) -> Result<Recognis
         source,
         timestamp,
         timestamp_type,
-        columns: values.iter().map(|&at| names[at].trim().to_owned()).collect(),
+        columns: values
+            .iter()
+            .map(|&at| names[at].trim().to_owned())
+            .collect(),
         values: values.iter().map(|&at| names[at].as_str().into()).collect(),
     })
 }
@@ -103,7 +106,8 @@ pub(crate) fn read(form: Recognised, options: &IngestOptions) -> Result<(SeriesB
         return Err(error);
     }
     run.map_err(|cause| {
-        Error::new(ErrorKind::Format, "the parquet data cannot be read").caused_by(cause.to_string())
+        Error::new(ErrorKind::Format, "the parquet data cannot be read")
+            .caused_by(cause.to_string())
     })?;
     let builder = std::mem::replace(&mut reader.builder, SeriesBuilder::new(Vec::new()));
     Ok((builder, reader.dropped.clone()))
@@ -132,10 +136,7 @@ enum Clock {
     /// Whole numbers, `scale` of which are a microsecond (or the reverse, where negative).
     Ticks { ticks: Ticks, zone: Option<Zone> },
     /// Text; the form is recognised from the first batch.
-    Text {
-        form: Option<TimeForm>,
-        zone: Zone,
-    },
+    Text { form: Option<TimeForm>, zone: Zone },
 }
 
 #[derive(Clone, Copy)]
@@ -202,7 +203,9 @@ impl Reader {
         let times = self.times(batch)?;
         let mut columns = Vec::new();
         for number in 0..batch.width() - 1 {
-            let column = batch.column(&frame::value_name(number)).map_err(frame::internal)?;
+            let column = batch
+                .column(&frame::value_name(number))
+                .map_err(frame::internal)?;
             columns.push(column.f64().map_err(frame::internal)?);
         }
         let mut kept = Vec::with_capacity(times.len());
@@ -257,8 +260,12 @@ impl Reader {
             Clock::Text { form, zone } => {
                 let cells = column.str().map_err(frame::internal)?;
                 if form.is_none() {
-                    let samples: Vec<&[u8]> =
-                        cells.iter().flatten().take(1000).map(str::as_bytes).collect();
+                    let samples: Vec<&[u8]> = cells
+                        .iter()
+                        .flatten()
+                        .take(1000)
+                        .map(str::as_bytes)
+                        .collect();
                     *form = TimeForm::recognise(samples, *zone);
                 }
                 let Some(form) = form else {

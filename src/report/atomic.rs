@@ -76,7 +76,10 @@ impl Staging {
     /// # Errors
     /// [`ErrorKind::Write`] with the target's path.
     pub fn finish(mut self) -> Result<Staged> {
-        let synced = self.writer.flush().and_then(|()| self.writer.get_ref().sync_data());
+        let synced = self
+            .writer
+            .flush()
+            .and_then(|()| self.writer.get_ref().sync_data());
         match synced {
             Ok(()) => Ok(Staged { place: self.place }),
             Err(cause) => Err(unwritable(&self.place.target, cause)),
@@ -163,7 +166,8 @@ mod tests {
     use super::*;
 
     fn folder(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("isoscan-atomic-{}-{name}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("isoscan-atomic-{}-{name}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         folder
     }
@@ -188,7 +192,11 @@ mod tests {
             Err(io::Error::other("disk on fire"))
         })
         .unwrap_err();
-        assert!(error.to_string().ends_with("b.csv: cannot be written: disk on fire"));
+        assert!(
+            error
+                .to_string()
+                .ends_with("b.csv: cannot be written: disk on fire")
+        );
         assert_eq!(fs::read(&target).unwrap(), b"old\n");
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
         fs::remove_dir_all(folder).unwrap();

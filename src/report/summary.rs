@@ -89,7 +89,8 @@ impl Summary {
     /// Adds what discovery passed over, and sorts the inputs by path.
     pub fn finish(&mut self, skipped: &[Skipped]) {
         self.totals.skipped = skipped.len() as u64;
-        self.inputs.extend(skipped.iter().map(InputSummary::of_skipped));
+        self.inputs
+            .extend(skipped.iter().map(InputSummary::of_skipped));
         self.inputs.sort_by(|a, b| a.path.cmp(&b.path));
     }
 
@@ -125,7 +126,11 @@ impl InputSummary {
                 threshold: Some(done.threshold),
                 highest_score: done.anomalies.scores.iter().copied().reduce(f64::max),
                 seconds: done.elapsed.as_secs_f64(),
-                outputs: done.outputs.iter().map(|p| p.to_string_lossy().into_owned()).collect(),
+                outputs: done
+                    .outputs
+                    .iter()
+                    .map(|p| p.to_string_lossy().into_owned())
+                    .collect(),
                 note: done.note.clone(),
                 ..Self::empty(done.source.name(), "ok")
             },

@@ -22,8 +22,15 @@ pub fn value_names(columns: &[String]) -> Vec<String> {
         [_] => vec!["value".to_owned()],
         several => {
             const TAKEN: [&str; 9] = [
-                "source", "timestamp", "anomaly", "score", "direction", "column", "median",
-                "threshold", "value",
+                "source",
+                "timestamp",
+                "anomaly",
+                "score",
+                "direction",
+                "column",
+                "median",
+                "threshold",
+                "value",
             ];
             let mut names: Vec<String> = Vec::new();
             for column in several {
@@ -70,7 +77,8 @@ impl Line {
         let safe = if formula { &format!("'{text}") } else { text };
         if safe.is_empty() || safe.contains([',', '"', '\n', '\r']) {
             self.bytes.push(b'"');
-            self.bytes.extend_from_slice(safe.replace('"', "\"\"").as_bytes());
+            self.bytes
+                .extend_from_slice(safe.replace('"', "\"\"").as_bytes());
             self.bytes.push(b'"');
         } else {
             self.bytes.extend_from_slice(safe.as_bytes());
@@ -198,7 +206,11 @@ pub fn stage_scores(
         }
         ScoresFormat::Parquet => {
             let mut schema = vec![Field::new("timestamp".into(), timestamp_type())];
-            schema.extend(names.iter().map(|n| Field::new(n.as_str().into(), DataType::Float64)));
+            schema.extend(
+                names
+                    .iter()
+                    .map(|n| Field::new(n.as_str().into(), DataType::Float64)),
+            );
             schema.push(Field::new("score".into(), DataType::Float64));
             let mut table = ParquetTable::new(file, Schema::from_iter(schema))?;
             let mut times = Vec::new();
@@ -331,10 +343,18 @@ impl CombinedTable {
         let directions: Vec<&str> = anomalies.directions.iter().map(|d| d.name()).collect();
         columns.push(Column::new("direction".into(), directions));
         if self.names.len() > 1 {
-            let names: Vec<&str> = anomalies.column.iter().map(|&c| self.names[c].as_str()).collect();
+            let names: Vec<&str> = anomalies
+                .column
+                .iter()
+                .map(|&c| self.names[c].as_str())
+                .collect();
             columns.push(Column::new("column".into(), names));
         }
-        let medians: Vec<f64> = anomalies.column.iter().map(|&column| medians[column]).collect();
+        let medians: Vec<f64> = anomalies
+            .column
+            .iter()
+            .map(|&column| medians[column])
+            .collect();
         columns.push(Column::new("median".into(), medians));
         columns.push(Column::new("threshold".into(), vec![threshold; rows]));
         DataFrame::new(rows, columns)
@@ -387,7 +407,11 @@ impl ParquetTable {
             }
             None => self.waiting.insert(frame).height(),
         };
-        if height >= GROUP_ROWS { self.flush() } else { Ok(()) }
+        if height >= GROUP_ROWS {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -406,9 +430,14 @@ impl ParquetTable {
         self.writer.finish().map_err(failed)?;
         drop(self.writer);
         match Arc::try_unwrap(self.file) {
-            Ok(file) => file.into_inner().unwrap_or_else(PoisonError::into_inner).finish(),
-            Err(_) => Err(Error::new(ErrorKind::Internal, "a finished table is still written to")
-                .at(&self.target)),
+            Ok(file) => file
+                .into_inner()
+                .unwrap_or_else(PoisonError::into_inner)
+                .finish(),
+            Err(_) => Err(
+                Error::new(ErrorKind::Internal, "a finished table is still written to")
+                    .at(&self.target),
+            ),
         }
     }
 }
@@ -418,11 +447,17 @@ struct Shared(Arc<Mutex<Staging>>);
 
 impl Write for Shared {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).flush()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .flush()
     }
 }
 
@@ -476,8 +511,16 @@ mod tests {
     #[test]
     fn text_cells_are_quoted_and_formulas_made_safe_when_asked() {
         let mut out = Vec::new();
-        Line::new(false).text("a,\"b\"").text("=1+1").end(&mut out).unwrap();
-        Line::new(true).text("=1+1").text("x-1").end(&mut out).unwrap();
+        Line::new(false)
+            .text("a,\"b\"")
+            .text("=1+1")
+            .end(&mut out)
+            .unwrap();
+        Line::new(true)
+            .text("=1+1")
+            .text("x-1")
+            .end(&mut out)
+            .unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "\"a,\"\"b\"\"\",=1+1\n'=1+1,x-1\n"
@@ -490,6 +533,9 @@ mod tests {
             value_names(&columns.iter().map(|&c| c.to_owned()).collect::<Vec<_>>())
         };
         assert_eq!(names(&["bytes"]), ["value"]);
-        assert_eq!(names(&["bytes", "score", "bytes"]), ["bytes", "score_", "bytes_"]);
+        assert_eq!(
+            names(&["bytes", "score", "bytes"]),
+            ["bytes", "score_", "bytes_"]
+        );
     }
 }

@@ -24,7 +24,11 @@ pub fn table(summary: &Summary, folder: &Path, colour: bool) -> String {
     };
     let mut files = format!("{} scanned", grouped(totals.ok));
     if totals.failed > 0 {
-        let _ = write!(files, ", {}", paint("31", format!("{} failed", grouped(totals.failed))));
+        let _ = write!(
+            files,
+            ", {}",
+            paint("31", format!("{} failed", grouped(totals.failed)))
+        );
     }
     if totals.skipped > 0 {
         let _ = write!(files, ", {} passed over", grouped(totals.skipped));
@@ -38,17 +42,27 @@ pub fn table(summary: &Summary, folder: &Path, colour: bool) -> String {
     line("anomalies", paint("1", grouped(totals.anomalies)));
     line(
         "time",
-        format!("{} ({} rows/s)", seconds(summary.seconds), grouped(rate as u64)),
+        format!(
+            "{} ({} rows/s)",
+            seconds(summary.seconds),
+            grouped(rate as u64)
+        ),
     );
     line("outputs in", printable(&folder.to_string_lossy()));
 
     let mut worst: Vec<&InputSummary> = summary.inputs.iter().filter(|i| i.anomalies > 0).collect();
     worst.sort_by(|a, b| {
         let score = |input: &InputSummary| input.highest_score.unwrap_or(0.0);
-        score(b).total_cmp(&score(a)).then_with(|| a.path.cmp(&b.path))
+        score(b)
+            .total_cmp(&score(a))
+            .then_with(|| a.path.cmp(&b.path))
     });
     if totals.ok > 1 && !worst.is_empty() {
-        let _ = writeln!(text, "\n{:>9}  {:>9}  most anomalous", "highest", "anomalies");
+        let _ = writeln!(
+            text,
+            "\n{:>9}  {:>9}  most anomalous",
+            "highest", "anomalies"
+        );
         for input in worst.iter().take(NAMED) {
             let _ = writeln!(
                 text,
@@ -59,7 +73,12 @@ pub fn table(summary: &Summary, folder: &Path, colour: bool) -> String {
             );
         }
         if worst.len() > NAMED {
-            let _ = writeln!(text, "{:>22} {} more", "…", grouped((worst.len() - NAMED) as u64));
+            let _ = writeln!(
+                text,
+                "{:>22} {} more",
+                "…",
+                grouped((worst.len() - NAMED) as u64)
+            );
         }
     }
     text

@@ -61,10 +61,16 @@ impl Recognised {
 pub(crate) fn recognise(text: &mut TextReader, options: &IngestOptions) -> Result<Recognised> {
     let Some((start, length, next)) = first_record(text.head(), text.head_is_all()) else {
         return Err(match text.head_is_all() {
-            true => Error::new(ErrorKind::NoUsableRow, "the file has nothing but blank lines"),
+            true => Error::new(
+                ErrorKind::NoUsableRow,
+                "the file has nothing but blank lines",
+            ),
             false => Error::new(
                 ErrorKind::Format,
-                format!("the first line is longer than {} KiB: no text log", text.head().len() >> 10),
+                format!(
+                    "the first line is longer than {} KiB: no text log",
+                    text.head().len() >> 10
+                ),
             ),
         });
     };
@@ -124,7 +130,10 @@ fn read_header(header: &[u8], options: &IngestOptions) -> Result<(Layout, Vec<St
             .collect();
         match find_columns(&names, options) {
             Ok((timestamp, values)) => {
-                let columns = values.iter().map(|&at| names[at].trim().to_owned()).collect();
+                let columns = values
+                    .iter()
+                    .map(|&at| names[at].trim().to_owned())
+                    .collect();
                 let layout = Layout {
                     delimiter,
                     fields: names.len(),
@@ -140,7 +149,10 @@ fn read_header(header: &[u8], options: &IngestOptions) -> Result<(Layout, Vec<St
             Err(_) => {}
         }
     }
-    Err(best.map_or_else(|| Error::new(ErrorKind::Column, "no columns"), |(_, error)| error))
+    Err(best.map_or_else(
+        || Error::new(ErrorKind::Column, "no columns"),
+        |(_, error)| error,
+    ))
 }
 
 /// Finds the wanted columns among `names`, without regard to case and surrounding blanks.
@@ -175,11 +187,7 @@ pub(crate) fn find_columns(
     Ok((timestamp, values))
 }
 
-fn recognise_time(
-    text: &TextReader,
-    layout: &Layout,
-    options: &IngestOptions,
-) -> Result<TimeForm> {
+fn recognise_time(text: &TextReader, layout: &Layout, options: &IngestOptions) -> Result<TimeForm> {
     let head = text.head();
     let mut samples = Vec::new();
     let mut fields = Vec::new();
@@ -193,7 +201,12 @@ fn recognise_time(
         else {
             break;
         };
-        split(&head[start..start + length], layout.delimiter, quotes, &mut fields);
+        split(
+            &head[start..start + length],
+            layout.delimiter,
+            quotes,
+            &mut fields,
+        );
         if let Some(cell) = fields.get(layout.timestamp)
             && !cell.is_empty()
         {
@@ -201,7 +214,10 @@ fn recognise_time(
         }
         start += next;
     }
-    match (TimeForm::recognise(samples.iter().copied(), options.zone), samples.first()) {
+    match (
+        TimeForm::recognise(samples.iter().copied(), options.zone),
+        samples.first(),
+    ) {
         (Some(form), _) => Ok(form),
         (None, Some(cell)) => Err(Error::new(
             ErrorKind::NoUsableRow,
@@ -215,10 +231,7 @@ fn recognise_time(
             ErrorKind::NoUsableRow,
             "there is a header and no row",
         )),
-        (None, None) => Err(Error::new(
-            ErrorKind::NoUsableRow,
-            "no row has a timestamp",
-        )),
+        (None, None) => Err(Error::new(ErrorKind::NoUsableRow, "no row has a timestamp")),
     }
 }
 
@@ -249,7 +262,12 @@ pub(crate) fn read(text: TextReader, form: Recognised) -> Result<(SeriesBuilder,
         }),
     });
     let timestamp = field_name(scan.layout.timestamp);
-    let values: Vec<PlSmallStr> = scan.layout.values.iter().map(|&at| field_name(at)).collect();
+    let values: Vec<PlSmallStr> = scan
+        .layout
+        .values
+        .iter()
+        .map(|&at| field_name(at))
+        .collect();
     let source = LazyFrame::anonymous_scan(
         scan.clone(),
         ScanArgsAnonymous {
@@ -305,7 +323,8 @@ impl TextScan {
             let mut time = self.time.parser();
             return Ok(vec![parse_block(&first, &self.layout, &mut time)]);
         }
-        let parsed: Vec<Mutex<Option<Rows>>> = (0..BATCH_BLOCKS).map(|_| Mutex::default()).collect();
+        let parsed: Vec<Mutex<Option<Rows>>> =
+            (0..BATCH_BLOCKS).map(|_| Mutex::default()).collect();
         // Buffers go round: as many as the workers can have in hand, and a few read ahead.
         let buffers = 2 * rayon::current_num_threads() + 2;
         let (give_back, free) = crossbeam_channel::bounded(buffers);

@@ -179,7 +179,10 @@ impl<'a> BlockParser<'a, '_> {
         let cell = *self
             .cells
             .get(layout.timestamp)
-            .ok_or(Unusable::TooFewFields(self.cells.len(), layout.timestamp + 1))?;
+            .ok_or(Unusable::TooFewFields(
+                self.cells.len(),
+                layout.timestamp + 1,
+            ))?;
         self.time.parse(cell).ok_or(Unusable::Time(cell))
     }
 
@@ -227,7 +230,10 @@ impl Unusable<'_> {
             Self::Number(cell) => format!("the value {} is no finite number", quoted(cell)),
             Self::Time(b"") => "the timestamp is empty".to_owned(),
             Self::Time(cell) => {
-                format!("the timestamp {} does not fit the column's form", quoted(cell))
+                format!(
+                    "the timestamp {} does not fit the column's form",
+                    quoted(cell)
+                )
             }
         }
     }

@@ -197,7 +197,10 @@ mod tests {
     #[test]
     fn a_quote_that_is_not_closed_costs_its_own_line_alone() {
         assert_eq!(record("a,\"b\nc,d\n"), (4, 5, Quotes::Broken));
-        assert_eq!(record("a,\"b \\\"c\\\" d\"\nc,d\n"), (13, 14, Quotes::Broken));
+        assert_eq!(
+            record("a,\"b \\\"c\\\" d\"\nc,d\n"),
+            (13, 14, Quotes::Broken)
+        );
     }
 
     #[test]
