@@ -11,9 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// A fitted forest on one feature.
 #[derive(Debug, Clone)]
 pub struct LineForest {
-    cuts: Vec<f64>,
-    scores: Vec<f64>,
     guide: Guide,
+    scores: Vec<f64>,
 }
 
 impl LineForest {
@@ -68,8 +67,7 @@ impl LineForest {
             .map(|&sum| super::score_of(sum, average))
             .collect();
         Self {
-            guide: Guide::new(&steps.cuts),
-            cuts: steps.cuts,
+            guide: Guide::new(steps.cuts),
             scores,
         }
     }
@@ -94,7 +92,7 @@ impl LineForest {
 
     /// Interval of `value`.
     pub fn interval_of(&self, value: f64) -> usize {
-        self.guide.place(&self.cuts, value)
+        self.guide.place(value)
     }
 
     /// Adds to `counts` the number of `values` in each interval.
@@ -119,8 +117,13 @@ impl LineForest {
         assert!(interval < self.interval_count(), "no such interval");
         let above = interval
             .checked_sub(1)
-            .map_or(f64::NEG_INFINITY, |i| self.cuts[i]);
-        let up_to = self.cuts.get(interval).copied().unwrap_or(f64::INFINITY);
+            .map_or(f64::NEG_INFINITY, |i| self.guide.cuts()[i]);
+        let up_to = self
+            .guide
+            .cuts()
+            .get(interval)
+            .copied()
+            .unwrap_or(f64::INFINITY);
         (above, up_to)
     }
 }
@@ -409,7 +412,7 @@ mod tests {
             let gathered: Vec<f64> = plan.rows().iter().map(|&r| values[r as usize]).collect();
             let a = LineForest::fit(&values, &params).unwrap();
             let b = LineForest::fit_gathered(&plan, &gathered, &params).unwrap();
-            assert_eq!(a.cuts, b.cuts);
+            assert_eq!(a.guide.cuts(), b.guide.cuts());
             assert_eq!(a.scores, b.scores);
         }
     }

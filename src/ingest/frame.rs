@@ -27,29 +27,24 @@ pub(crate) fn value_name(number: usize) -> PlSmallStr {
     format!("value_{number}").into()
 }
 
-/// Adds the rows of `frame`, microseconds and values without nulls, to `builder`.
-pub(crate) fn push_rows(frame: &DataFrame, builder: &mut SeriesBuilder) -> Result<()> {
-    let timestamps = frame
-        .column(TIMESTAMP)
-        .and_then(|column| column.i64())
-        .map_err(internal)?;
+/// Adds the rows of `frame`, microseconds and values without nulls, to `builder`. The frame's
+/// memory becomes that of the series: nothing is copied.
+pub(crate) fn push_rows(mut frame: DataFrame, builder: &mut SeriesBuilder) -> Result<()> {
     let mut columns = Vec::new();
     for number in 0..frame.width() - 1 {
-        let column = frame
-            .column(&value_name(number))
-            .and_then(|column| column.f64());
-        columns.push(column.map_err(internal)?.downcast_iter());
+        let column = frame.drop_in_place(&value_name(number)).map_err(internal)?;
+        let numbers = column.f64().map_err(internal)?.clone();
+        columns.push(numbers.downcast_into_iter());
     }
-    for part in timestamps.downcast_iter() {
+    let column = frame.drop_in_place(TIMESTAMP).map_err(internal)?;
+    let timestamps = column.i64().map_err(internal)?.clone();
+    drop(column);
+    for part in timestamps.downcast_into_iter() {
         let values = columns
             .iter_mut()
-            .map(|column| {
-                column
-                    .next()
-                    .map_or_else(Vec::new, |array| array.values().as_slice().to_vec())
-            })
+            .map(|column| column.next().map_or_else(Vec::new, |array| array.into_inner().1.to_vec()))
             .collect();
-        builder.push(Chunk::new(part.values().as_slice().to_vec(), values));
+        builder.push(Chunk::new(part.into_inner().1.to_vec(), values));
     }
     Ok(())
 }

@@ -53,7 +53,7 @@ pub(crate) fn recognise(path: &Path, options: &IngestOptions) -> Result<Recognis
         ..ScanArgsParquet::default()
     };
     // An open file, not a path: polars takes paths for patterns, and wants them in UTF-8.
-    let sources = ScanSources::Files(Arc::from([file.into()]));
+    let sources = ScanSources::Files(Arc::from([file]));
     let mut source = LazyFrame::scan_parquet_sources(sources, args).map_err(corrupt)?;
     let schema = source.collect_schema().map_err(corrupt)?;
     let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();

@@ -284,7 +284,7 @@ pub(crate) fn read(text: TextReader, form: Recognised) -> Result<(SeriesBuilder,
         if let Some(error) = scan.lock().error.take() {
             return Err(error);
         }
-        frame::push_rows(&batch.map_err(frame::internal)?, &mut builder)?;
+        frame::push_rows(batch.map_err(frame::internal)?, &mut builder)?;
     }
     let state = scan.lock();
     Ok((builder, state.dropped.clone(), state.text.bytes()))

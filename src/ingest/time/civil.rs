@@ -192,8 +192,12 @@ pub(super) fn describe_clock(text: &[u8], joint: usize) -> String {
         return String::new();
     };
     let clock = text.get(joint + 1..).unwrap_or_default().trim_ascii_start();
-    let mut shown = String::from(char::from(*joined));
-    shown.push_str("%H:%M");
+    let joint = if *joined == b'\t' {
+        ' '
+    } else {
+        char::from(*joined)
+    };
+    let mut shown = format!("{joint}%H:%M");
     let mut rest = clock.get(5..).unwrap_or_default();
     if rest.first() == Some(&b':') {
         shown.push_str(":%S");

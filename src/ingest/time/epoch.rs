@@ -65,6 +65,9 @@ pub(super) struct EpochReader {
     scale: u64,
     /// The largest number that is not after the year 9999.
     latest: u64,
+    /// The first eight bytes of the last number, and their value.
+    head: u64,
+    head_value: u64,
 }
 
 impl EpochReader {
@@ -80,13 +83,15 @@ impl EpochReader {
             unit,
             scale,
             latest,
+            head: u64::from_le_bytes(*b"00000000"),
+            head_value: 0,
         }
     }
 
     /// Reads the usual shapes: a whole number from 1970 on, or seconds with a fraction; leaves all else.
     #[inline(always)]
-    pub(super) fn read_usual(&self, text: &[u8]) -> Option<i64> {
-        match whole(text) {
+    pub(super) fn read_usual(&mut self, text: &[u8]) -> Option<i64> {
+        match self.whole(text) {
             Some(number) if number <= self.latest => Some(match self.unit {
                 EpochUnit::Nanoseconds => (number / 1_000) as i64,
                 _ => (number * self.scale) as i64,
@@ -94,6 +99,43 @@ impl EpochReader {
             Some(_) => None,
             None => self.read_seconds_with_fraction(text),
         }
+    }
+
+    /// The value of eight to nineteen digits and nothing else.
+    #[inline(always)]
+    fn whole(&mut self, text: &[u8]) -> Option<u64> {
+        const POWERS: [u64; 9] = [
+            1,
+            10,
+            100,
+            1_000,
+            10_000,
+            100_000,
+            1_000_000,
+            10_000_000,
+            100_000_000,
+        ];
+        let rest = match text.len() {
+            length @ 8..=16 => length - 8,
+            length @ 17..=19 => length - 16,
+            _ => return None,
+        };
+        // Of the last word only the digits that the words before it have not: the others are shifted out.
+        let last = word(text, text.len() - 8) ^ u64::from_le_bytes(*b"00000000");
+        let surplus = 8 * (8 - rest as u32);
+        let last = last.checked_shr(surplus).unwrap_or(0) << (surplus % 64);
+        let last = combine(within(last, &[0; 8], &[9; 8])?);
+        // Neighbouring rows mostly share their first digits.
+        let head = word(text, 0);
+        if head != self.head {
+            (self.head, self.head_value) = (head, eight(head)?);
+        }
+        let upper = if text.len() <= 16 {
+            self.head_value
+        } else {
+            self.head_value * POWERS[8] + eight(word(text, 8))?
+        };
+        Some(upper * POWERS[rest] + last)
     }
 
     /// Reads ten digits of seconds and up to nine of a fraction, as tcpdump and Zeek write them.
@@ -112,44 +154,6 @@ impl EpochReader {
         (EARLIEST_US..=LATEST_US)
             .contains(&timestamp_us)
             .then_some(timestamp_us)
-    }
-}
-
-/// The value of eight to nineteen digits and nothing else.
-#[inline(always)]
-fn whole(text: &[u8]) -> Option<u64> {
-    const POWERS: [u64; 9] = [
-        1,
-        10,
-        100,
-        1_000,
-        10_000,
-        100_000,
-        1_000_000,
-        10_000_000,
-        100_000_000,
-    ];
-    /// The value of the last `count` (up to 8) digits; what precedes them is masked out.
-    #[inline(always)]
-    fn last(text: &[u8], count: usize) -> Option<u64> {
-        let digits = word(text, text.len() - 8) ^ u64::from_le_bytes(*b"00000000");
-        let kept = match count {
-            0 => 0,
-            count => digits >> (8 * (8 - count)) << (8 * (8 - count)),
-        };
-        Some(combine(within(kept, &[0; 8], &[9; 8])?))
-    }
-    match text.len() {
-        length @ 8..=16 => {
-            let rest = length - 8;
-            Some(eight(word(text, 0))? * POWERS[rest] + last(text, rest)?)
-        }
-        length @ 17..=19 => {
-            let rest = length - 16;
-            let upper = eight(word(text, 0))? * POWERS[8] + eight(word(text, 8))?;
-            Some(upper * POWERS[rest] + last(text, rest)?)
-        }
-        _ => None,
     }
 }
 

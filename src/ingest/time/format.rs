@@ -20,9 +20,9 @@ pub(super) struct Format {
     fields: Vec<Field>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Field {
-    Literal(Vec<u8>),
+    Byte(u8),
     Year,
     Month,
     MonthName,
@@ -76,24 +76,21 @@ impl Format {
 
     /// The byte within the date and the one behind it, where cells look like `YYYY-MM-DD HH:MM:SS`.
     pub(super) fn iso_like(&self) -> Option<(u8, u8)> {
-        use Field::{Day, Hour, Literal, Minute, Month, Second, Year};
-        match &self.fields[..] {
+        use Field::{Byte, Day, Hour, Minute, Month, Second, Year};
+        match self.fields[..] {
             [
                 Year,
-                Literal(one),
+                Byte(separator),
                 Month,
-                Literal(other),
+                Byte(other),
                 Day,
-                Literal(joint),
+                Byte(joint),
                 Hour,
-                Literal(hm),
+                Byte(b':'),
                 Minute,
-                Literal(ms),
+                Byte(b':'),
                 Second,
-            ] if one == other && hm == b":" && ms == b":" => match (&one[..], &joint[..]) {
-                (&[separator], &[joint]) => Some((separator, joint)),
-                _ => None,
-            },
+            ] if separator == other => Some((separator, joint)),
             _ => None,
         }
     }
@@ -150,11 +147,11 @@ impl Format {
         let mut at = 0;
         for field in &self.fields {
             match field {
-                Field::Literal(literal) => {
-                    if !text.get(at..)?.starts_with(literal) {
+                Field::Byte(byte) => {
+                    if text.get(at) != Some(byte) {
                         return None;
                     }
-                    at += literal.len();
+                    at += 1;
                 }
                 Field::Year => (year, at) = (four(text, at)?, at + 4),
                 Field::Month => (month, at) = (two(text, at)?, at + 2),
@@ -229,9 +226,13 @@ fn fields(items: &[Item<'static>]) -> Option<Vec<Field>> {
     let mut fields: Vec<Field> = Vec::new();
     for item in items {
         let field = match item {
-            Item::Literal(text) | Item::Space(text) => Field::Literal(text.as_bytes().to_vec()),
+            Item::Literal(text) | Item::Space(text) => {
+                fields.extend(text.bytes().map(Field::Byte));
+                continue;
+            }
             Item::OwnedLiteral(text) | Item::OwnedSpace(text) => {
-                Field::Literal(text.as_bytes().to_vec())
+                fields.extend(text.bytes().map(Field::Byte));
+                continue;
             }
             Item::Numeric(Numeric::Year, _) => Field::Year,
             Item::Numeric(Numeric::Month, _) => Field::Month,
@@ -246,13 +247,10 @@ fn fields(items: &[Item<'static>]) -> Option<Vec<Field>> {
             Item::Fixed(Fixed::TimezoneOffset | Fixed::TimezoneOffsetColon) => Field::Offset,
             _ => return None,
         };
-        if let (Field::Literal(text), Some(Field::Literal(before))) = (&field, fields.last_mut()) {
-            before.extend(text);
-        } else if matches!(field, Field::Literal(_)) || !fields.contains(&field) {
-            fields.push(field);
-        } else {
+        if fields.contains(&field) {
             return None;
         }
+        fields.push(field);
     }
     let has = |field| fields.contains(&field);
     let one_month = has(Field::Month) != has(Field::MonthName);

@@ -21,7 +21,7 @@ pub use self::zone::Zone;
 use self::epoch::{Decimal, EpochReader};
 use self::format::Format;
 use self::parser::Reader;
-use crate::error::Result;
+use crate::error::{Result, printable};
 
 /// How a column writes its times, and the zone of those that name none.
 ///
@@ -167,7 +167,7 @@ impl TimeForm {
     ///
     /// A zone other than UTC is named too, where cells without one are read in it.
     pub fn describe(&self) -> String {
-        let pattern = &self.pattern;
+        let pattern = printable(&self.pattern);
         let mut text = match &self.shape {
             Shape::Iso(b'-') => format!("ISO 8601, e.g. {pattern}"),
             Shape::Iso(_) => format!("date with slashes, e.g. {pattern}"),

@@ -31,6 +31,13 @@ pub(super) enum Reader {
     Format(Arc<Format>, Option<(u8, u8)>),
 }
 
+/// The forms whose cells begin with a date of fixed width, behind which the clock follows.
+#[derive(Debug, Clone, Copy)]
+enum Dated {
+    Iso(u8),
+    AccessLog,
+}
+
 /// The date that cells were last seen to begin with.
 #[derive(Debug, Clone)]
 struct Day {
@@ -38,25 +45,27 @@ struct Day {
     head: u64,
     /// The bytes from there to the clock.
     rest: u64,
+    /// The same where the zone has one offset throughout this date, else [`NO_REST`].
+    even_rest: u64,
     /// The date's midnight in UTC.
     midnight_us: i64,
-    /// The date's midnight in the parser's zone, where `even` holds.
+    /// The date's midnight in the parser's zone, where that has one offset throughout this date.
     local_midnight_us: i64,
-    /// The zone has one offset throughout this date.
-    even: bool,
 }
 
 impl Day {
-    /// A date that no cell begins with: `rest` has more bytes than are ever compared.
+    /// A date that no cell begins with.
     const NONE: Self = Self {
         head: 0,
-        rest: u64::MAX,
+        rest: NO_REST,
+        even_rest: NO_REST,
         midnight_us: 0,
         local_midnight_us: 0,
-        even: false,
     };
 }
 
+/// Equal to those bytes of no cell, since it has more of them than are ever compared.
+const NO_REST: u64 = u64::MAX;
 /// The bytes of an ISO cell from its ninth to the clock, out of its second word.
 const ISO_REST: u64 = 0xff_ffff;
 /// The same for the access logs' form.
@@ -86,17 +95,45 @@ impl TimeParser {
     /// some tens where the date changes or the cell is written in an unusual way.
     #[inline(always)]
     pub fn parse_fast(&mut self, cell: &[u8]) -> Option<i64> {
+        // Tried for any form, since a look at the form first would cost more: no date is remembered of epoch
+        // numbers, and one of an access log has a colon where this has nothing.
+        if let Some(timestamp_us) = self.parse_today(cell) {
+            return Some(timestamp_us);
+        }
+        if let Reader::Epoch(reader) = &mut self.reader
+            && let Some(timestamp_us) = reader.read_usual(cell)
+        {
+            return Some(timestamp_us);
+        }
+        self.parse_other(cell)
+    }
+
+    /// Reads a cell of 19 bytes which begins with the remembered date.
+    #[inline(always)]
+    fn parse_today(&self, cell: &[u8]) -> Option<i64> {
+        let today = &self.today;
+        let cell: &[u8; 19] = cell.try_into().ok()?;
+        if word(cell, 0) != today.head || word(cell, 8) & ISO_REST != today.even_rest {
+            return None;
+        }
+        Some(today.local_midnight_us + clock(word(cell, 11))? * SECOND_US)
+    }
+
+    /// Reads a cell that is not the most usual one of its form.
+    #[inline(never)]
+    fn parse_other(&mut self, cell: &[u8]) -> Option<i64> {
         let usual = match &self.reader {
-            Reader::Iso(_) => {
-                if cell.len() != 19 {
-                    return self.parse_tailed(cell);
-                }
-                self.parse_today(cell)
+            &Reader::Iso(separator) => self.parse_on_date(cell, Dated::Iso(separator)),
+            Reader::AccessLog => match cell {
+                [b'[', inner @ .., b']'] => self.parse_on_date(inner, Dated::AccessLog),
+                _ => self.parse_on_date(cell, Dated::AccessLog),
+            },
+            &Reader::Format(_, Some((separator, joint)))
+                if cell.len() == 19 && cell.get(10) == Some(&joint) =>
+            {
+                self.parse_on_date(cell, Dated::Iso(separator))
             }
-            Reader::Epoch(reader) => reader.read_usual(cell),
-            Reader::AccessLog => return self.parse_access_log(cell),
-            Reader::Format(_, Some(_)) if cell.len() == 19 => self.parse_today(cell),
-            Reader::Format(..) => None,
+            Reader::Format(..) | Reader::Epoch(_) => None,
         };
         match usual {
             Some(timestamp_us) => Some(timestamp_us),
@@ -104,87 +141,67 @@ impl TimeParser {
         }
     }
 
-    /// Reads the clock of a cell of 19 bytes which begins with the remembered date.
-    #[inline(always)]
-    fn parse_today(&self, cell: &[u8]) -> Option<i64> {
-        let today = &self.today;
-        if word(cell, 0) != today.head || word(cell, 8) & ISO_REST != today.rest || !today.even {
-            return None;
-        }
-        Some(today.local_midnight_us + clock(word(cell, 11))? * SECOND_US)
-    }
-
-    /// Reads an ISO cell that may have more than seconds.
-    #[inline(never)]
-    fn parse_tailed(&mut self, cell: &[u8]) -> Option<i64> {
-        if word(cell, 0) == self.today.head
-            && word(cell, 8) & ISO_REST == self.today.rest
-            && let Some(timestamp_us) = self.clock_and_tail(cell, 11)
-        {
-            return Some(timestamp_us);
-        }
-        self.parse_anew(cell)
-    }
-
-    #[inline(never)]
-    fn parse_access_log(&mut self, cell: &[u8]) -> Option<i64> {
-        let inner = match cell {
-            [b'[', inner @ .., b']'] => inner,
-            _ => cell,
+    /// Reads a cell that begins with a whole date, then has a clock with seconds; remembers the date.
+    #[inline]
+    fn parse_on_date(&mut self, cell: &[u8], form: Dated) -> Option<i64> {
+        let (rest, clock_at) = match form {
+            Dated::Iso(_) => (ISO_REST, 11),
+            Dated::AccessLog => (LOG_REST, 12),
         };
-        if word(inner, 0) == self.today.head
-            && word(inner, 8) & LOG_REST == self.today.rest
-            && let Some(timestamp_us) = self.clock_and_tail(inner, 12)
-        {
-            return Some(timestamp_us);
+        if word(cell, 0) != self.today.head || word(cell, 8) & rest != self.today.rest {
+            self.remember(cell, rest, form)?;
         }
-        self.parse_anew(cell)
-    }
-
-    /// The instant on the remembered date whose clock begins at `at`.
-    #[inline(always)]
-    fn clock_and_tail(&mut self, cell: &[u8], at: usize) -> Option<i64> {
-        let second = clock(word(cell, at))?;
-        let tail = civil::tail(cell, at + 8)?;
+        let second = clock(word(cell, clock_at))?;
+        let tail = civil::tail(cell, clock_at + 8)?;
         let of_day_us = second * SECOND_US + tail.fraction_us;
         match tail.offset_s {
             Some(offset_s) => {
                 Some(self.today.midnight_us + of_day_us - i64::from(offset_s) * SECOND_US)
             }
-            None if self.today.even => Some(self.today.local_midnight_us + of_day_us),
+            None if self.today.even_rest != NO_REST => {
+                Some(self.today.local_midnight_us + of_day_us)
+            }
             None => self.clock.utc_us(self.today.midnight_us + of_day_us),
         }
     }
 
-    /// Reads a cell by the full grammar, and remembers its date.
+    /// Remembers the date that `cell` begins with; `None` when it begins with none that may be remembered.
+    fn remember(&mut self, cell: &[u8], rest: u64, form: Dated) -> Option<()> {
+        // On the first and last days an offset can lead outside the years 1 to 9999, which only the full way checks.
+        const MARGIN_US: i64 = 2 * DAY_US;
+        let day = match (form, cell.get(10), cell.get(11)) {
+            (Dated::Iso(separator), Some(b'T' | b't' | b' '), _) => {
+                civil::iso_day(cell, separator)?
+            }
+            (Dated::AccessLog, _, Some(b':')) => civil::access_log_day(cell)?,
+            _ => return None,
+        };
+        let midnight_us = day * DAY_US;
+        if !(EARLIEST_US + MARGIN_US..LATEST_US - MARGIN_US).contains(&midnight_us) {
+            return None;
+        }
+        let offset_s = self.clock.offset_of_day(day * DAY_S);
+        let rest = word(cell, 8) & rest;
+        self.today = Day {
+            head: word(cell, 0),
+            rest,
+            even_rest: if offset_s.is_some() { rest } else { NO_REST },
+            midnight_us,
+            local_midnight_us: midnight_us - offset_s.unwrap_or(0) * SECOND_US,
+        };
+        Some(())
+    }
+
+    /// Reads a cell by the full grammar.
     #[cold]
     #[inline(never)]
     fn parse_anew(&mut self, cell: &[u8]) -> Option<i64> {
         let text = cell.trim_ascii();
-        let written = match &self.reader {
+        let written = match &mut self.reader {
             Reader::Epoch(reader) => return reader.read_usual(text).or_else(|| reader.read(text)),
-            &Reader::Iso(separator) => {
-                let written = civil::iso(text, separator)?;
-                if matches!(text.get(10), Some(b'T' | b't' | b' ')) {
-                    self.remember(text, ISO_REST, civil::iso_day(text, separator));
-                }
-                written
-            }
-            Reader::AccessLog => {
-                let written = civil::access_log(text)?;
-                let inner = text.strip_prefix(b"[").unwrap_or(text);
-                self.remember(inner, LOG_REST, civil::access_log_day(inner));
-                written
-            }
-            Reader::Format(format, iso_like) => {
-                let written = format.read(text)?;
-                if let &Some((separator, joint)) = iso_like
-                    && text.get(10) == Some(&joint)
-                {
-                    self.remember(text, ISO_REST, civil::iso_day(text, separator));
-                }
-                written
-            }
+            &mut Reader::Iso(separator) => civil::iso(text, separator)?,
+            Reader::AccessLog => civil::access_log(text)?,
+            Reader::Format(format, _) => format.read(text)?,
         };
         self.instant(written)
     }
@@ -199,28 +216,5 @@ impl TimeParser {
         (EARLIEST_US..=LATEST_US)
             .contains(&timestamp_us)
             .then_some(timestamp_us)
-    }
-
-    /// Remembers that cells which begin like `text` are of the day `day`.
-    fn remember(&mut self, text: &[u8], rest: u64, day: Option<i64>) {
-        // On the first and last days an offset can lead outside the years 1 to 9999, which only the full way checks.
-        const MARGIN_US: i64 = 2 * DAY_US;
-        let Some(day) = day else { return };
-        let midnight_us = day * DAY_US;
-        if !(EARLIEST_US + MARGIN_US..LATEST_US - MARGIN_US).contains(&midnight_us) {
-            return;
-        }
-        let (head, rest) = (word(text, 0), word(text, 8) & rest);
-        if (head, rest) == (self.today.head, self.today.rest) {
-            return;
-        }
-        let offset_s = self.clock.offset_of_day(day * DAY_S);
-        self.today = Day {
-            head,
-            rest,
-            midnight_us,
-            local_midnight_us: midnight_us - offset_s.unwrap_or(0) * SECOND_US,
-            even: offset_s.is_some(),
-        };
     }
 }

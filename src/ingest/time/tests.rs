@@ -498,6 +498,25 @@ fn clocks_set_forward_leave_a_gap_and_set_back_mean_the_earlier_instant() {
     }
 }
 
+#[test]
+fn bytes_that_are_no_date_never_pass_for_the_remembered_one() {
+    for place in ["UTC", "Europe/Berlin"] {
+        for (day, rest) in [
+            ("2026-03-29 12:00:00", "29 12:00:00"),
+            ("2026-03-30 12:00:00", "30 12:00:00"),
+        ] {
+            for head in [[0; 8], [0xff; 8], *b"\0\0\0\0\0\0\0-"] {
+                let form = TimeForm::from_format("iso", zone(place)).unwrap();
+                let cell = [&head[..], rest.as_bytes()].concat();
+                let mut parser = form.parser();
+                assert_eq!(parser.parse(&cell), None);
+                assert!(parser.parse(day.as_bytes()).is_some());
+                assert_eq!(parser.parse(&cell), None);
+            }
+        }
+    }
+}
+
 /// chrono's reading of a local time.
 fn local_instant(place: Tz, local: NaiveDateTime) -> Option<i64> {
     place
