@@ -7,15 +7,15 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
-
-use rayon::prelude::*;
 
 use crate::detect::{self, Anomalies, Findings};
 use crate::discover::{self, Discovered, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest;
+use crate::memory::Memory;
 use crate::outcome::{Done, Outcome};
 use crate::plan::{Graphs, OutputOptions, Plan};
 use crate::progress::Progress;
@@ -52,7 +52,8 @@ pub fn scan(plan: &Plan, arguments: Vec<String>, progress: &dyn Progress) -> Res
         summary.add(&outcome);
         progress.source_ended(&outcome);
     }
-    in_source_order(&sources, plan, |outcome| {
+    let memory = Arc::new(Memory::new(plan.row_memory(), &plan.outputs.folder));
+    in_source_order(&sources, plan, &memory, |outcome| {
         if let Outcome::Done(done) = &outcome {
             combined.push(
                 &done.source.name(),
@@ -125,6 +126,7 @@ fn with_base_name(mut sources: Vec<Source>, outputs: &OutputOptions) -> Result<V
 fn in_source_order(
     sources: &[Source],
     plan: &Plan,
+    memory: &Arc<Memory>,
     mut take: impl FnMut(Outcome) -> Result<()>,
 ) -> Result<()> {
     let next = AtomicUsize::new(0);
@@ -140,7 +142,7 @@ fn in_source_order(
                         return;
                     };
                     // The collector is gone only where the run has failed as a whole.
-                    if send.send((number, guarded(source, plan))).is_err() {
+                    if send.send((number, guarded(source, plan, memory))).is_err() {
                         return;
                     }
                 }
@@ -170,8 +172,8 @@ fn in_source_order(
 }
 
 /// Scans one source; a panic below it costs this source alone.
-fn guarded(source: &Source, plan: &Plan) -> Outcome {
-    let result = catch_unwind(AssertUnwindSafe(|| scan_source(source, plan)));
+fn guarded(source: &Source, plan: &Plan, memory: &Arc<Memory>) -> Outcome {
+    let result = catch_unwind(AssertUnwindSafe(|| scan_source(source, plan, memory)));
     let failed = |error: Error| Outcome::Failed {
         source: Some(source.clone()),
         error: error.at(source.path()),
@@ -193,9 +195,9 @@ fn guarded(source: &Source, plan: &Plan) -> Outcome {
     }
 }
 
-fn scan_source(source: &Source, plan: &Plan) -> Result<Done> {
+fn scan_source(source: &Source, plan: &Plan, memory: &Arc<Memory>) -> Result<Done> {
     let start = Instant::now();
-    let ingested = ingest::read(source, &plan.ingest)?;
+    let ingested = ingest::read(source, &plan.ingest, memory)?;
     let series = &ingested.series;
     let findings = detect::detect(series, &plan.detect)?;
     let wants_graph = match plan.outputs.graphs {
@@ -203,7 +205,7 @@ fn scan_source(source: &Source, plan: &Plan) -> Result<Done> {
         Graphs::Anomalous => findings.anomalies > 0,
         Graphs::None => false,
     };
-    let (anomalies, traces) = examine(series, &findings, wants_graph);
+    let (anomalies, traces) = examine(series, &findings, wants_graph)?;
 
     // Everything is written before anything gets its final name: a source that fails leaves nothing.
     let mut staged: Vec<Staged> = Vec::new();
@@ -224,14 +226,7 @@ fn scan_source(source: &Source, plan: &Plan) -> Result<Done> {
             ScoresFormat::Csv => "_scores.csv",
             ScoresFormat::Parquet => "_scores.parquet",
         });
-        let chunks = series.chunks();
-        staged.push(table::stage_scores(
-            &target,
-            format,
-            series.columns(),
-            chunks,
-            &findings,
-        )?);
+        staged.push(table::stage_scores(&target, format, series, &findings)?);
     }
     if wants_graph {
         let ending = match plan.outputs.graph_format {
@@ -268,46 +263,35 @@ fn scan_source(source: &Source, plan: &Plan) -> Result<Done> {
 }
 
 /// Walks the series once for its anomalies and, where a graph is wanted, a trace of each column.
-fn examine(series: &Series, findings: &Findings, wants_graph: bool) -> (Anomalies, Vec<Trace>) {
+fn examine(series: &Series, findings: &Findings, wants_graph: bool) -> Result<(Anomalies, Vec<Trace>)> {
     let columns = series.columns().len();
     let (first_us, last_us) = series.span_us().unwrap_or_default();
     let fresh = || -> Vec<Trace> {
         let traced = if wants_graph { columns } else { 0 };
         (0..traced).map(|_| Trace::new(first_us, last_us)).collect()
     };
-    let per_task = series
-        .chunks()
-        .len()
-        .div_ceil(rayon::current_num_threads())
-        .max(1);
-    let parts: Vec<(Anomalies, Vec<Trace>)> = series
-        .chunks()
-        .par_chunks(per_task)
-        .map(|chunks| {
-            let mut anomalies = Anomalies::with_columns(columns);
-            let mut traces = fresh();
-            let mut times = Vec::new();
-            for chunk in chunks {
-                anomalies.append(findings.anomalies_in(chunk));
-                if wants_graph {
-                    chunk.timestamps_us(&mut times);
-                }
-                for (column, trace) in traces.iter_mut().enumerate() {
-                    trace.push(&times, chunk.values(column));
-                }
+    let parts = series.fold(
+        || (Anomalies::with_columns(columns), fresh(), Vec::new()),
+        |(anomalies, traces, times), number, chunk| {
+            anomalies.append(findings.anomalies_of(number, chunk)?);
+            if wants_graph {
+                chunk.timestamps_us(times);
             }
-            (anomalies, traces)
-        })
-        .collect();
+            for (column, trace) in traces.iter_mut().enumerate() {
+                trace.push(times, chunk.values(column));
+            }
+            Ok(())
+        },
+    )?;
     let mut all = Anomalies::with_columns(columns);
     let mut whole = fresh();
-    for (anomalies, traces) in parts {
+    for (anomalies, traces, _) in parts {
         all.append(anomalies);
         for (whole, part) in whole.iter_mut().zip(traces) {
             whole.merge(part);
         }
     }
-    (all, whole)
+    Ok((all, whole))
 }
 
 fn stage_graph(

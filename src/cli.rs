@@ -203,6 +203,14 @@ struct ScanArgs {
     )]
     threads: usize,
 
+    /// Most memory to take, as 512M or 2G; rows beyond it are set aside in a scratch file in the
+    /// output folder
+    #[arg(
+        long, value_name = "SIZE", default_value = "512M", value_parser = parse_size,
+        help_heading = "Running"
+    )]
+    max_memory: u64,
+
     /// List what would be scanned, with the recognised form, and write nothing
     #[arg(long, help_heading = "Running")]
     dry_run: bool,
@@ -444,6 +452,24 @@ impl GenerateArgs {
     }
 }
 
+/// A number of bytes: `1048576`, `512M`, `1.5GiB`. The units are powers of 1024.
+fn parse_size(text: &str) -> std::result::Result<u64, String> {
+    let rule = || "a number of bytes such as 512M or 2G is wanted".to_owned();
+    let text = text.trim().to_ascii_lowercase();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let scale: u32 = match text[digits.len()..].trim_end_matches('b').trim_end_matches('i') {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return Err(rule()),
+    };
+    let number: f64 = digits.trim().parse().map_err(|_| rule())?;
+    let bytes = number * (1u64 << scale) as f64;
+    (bytes >= 1.0 && bytes < u64::MAX as f64).then_some(bytes as u64).ok_or_else(rule)
+}
+
 /// The instant that `text` names, in microseconds UTC.
 fn parse_time(text: &str) -> Option<i64> {
     let form = TimeForm::recognise([text.as_bytes()], Zone::UTC)?;
@@ -527,6 +553,7 @@ impl ScanArgs {
                 0 => std::thread::available_parallelism().map_or(1, usize::from),
                 threads => threads,
             },
+            max_memory: self.max_memory,
         };
         plan.check()?;
         Ok(plan)
@@ -682,6 +709,16 @@ mod tests {
     }
 
     #[test]
+    fn sizes_are_read_with_binary_units() {
+        for (text, bytes) in [("512M", 512 << 20), ("2G", 2 << 30), ("1.5GiB", 3 << 29), ("4096", 4096)] {
+            assert_eq!(parse_size(text), Ok(bytes));
+        }
+        for text in ["", "M", "-1", "0", "12X", "1e99T", "NaN"] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn refusals_are_one_line_with_rule_and_value() {
         for (line, wanted) in [
             ("scan x -c 0.7", "0.7 is outside (0, 0.5]"),
@@ -693,6 +730,7 @@ mod tests {
             ("scan x --sample-size 0", "--sample-size"),
             ("scan x --timezone Mars/Base", "Mars/Base"),
             ("scan x --threshold 2", "--threshold 2 is outside [0, 1]"),
+            ("scan x --max-memory 1M", "--max-memory 1048576 is too little"),
             ("scan", "no input"),
             ("scan x --contaminaton 1", "--contaminaton"),
         ] {

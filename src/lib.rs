@@ -15,6 +15,7 @@ pub mod error;
 pub mod forest;
 pub mod generate;
 pub mod ingest;
+pub mod memory;
 pub mod outcome;
 pub mod plan;
 pub mod progress;

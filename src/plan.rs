@@ -21,7 +21,16 @@ pub struct Plan {
     pub outputs: OutputOptions,
     /// Sources worked on side by side; rayon's own pool is set apart from this.
     pub workers: usize,
+    /// Most memory that the process shall take, in bytes.
+    pub max_memory: u64,
 }
+
+/// Most memory that a scan takes unless told otherwise.
+pub const DEFAULT_MAX_MEMORY: u64 = 512 << 20;
+/// What a scan takes beside rows: the program and its libraries, counts and tables of one forest.
+const FIXED_MEMORY: u64 = 96 << 20;
+/// What each worker takes beside rows: text being parsed, a batch of parsed rows, a picture.
+const WORKER_MEMORY: u64 = 40 << 20;
 
 /// What a scan writes, and where.
 #[derive(Debug, Clone)]
@@ -78,7 +87,14 @@ impl Plan {
             detect: DetectOptions::default(),
             outputs: OutputOptions::default(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
+            max_memory: DEFAULT_MAX_MEMORY,
         }
+    }
+
+    /// Memory left for rows, in bytes.
+    pub fn row_memory(&self) -> u64 {
+        self.max_memory
+            .saturating_sub(FIXED_MEMORY + self.workers as u64 * WORKER_MEMORY)
     }
 
     /// Refuses what contradicts itself.
@@ -110,6 +126,14 @@ impl Plan {
         {
             return refuse(format!(
                 "--output {name:?} is no file name: the folder is chosen with --out-dir"
+            ));
+        }
+        let least = FIXED_MEMORY + WORKER_MEMORY;
+        if self.max_memory < least {
+            return refuse(format!(
+                "--max-memory {} is too little: a scan takes {} MiB before its first row",
+                self.max_memory,
+                least >> 20
             ));
         }
         if let ThresholdRule::Score(score) = self.detect.threshold

@@ -7,12 +7,14 @@
 pub mod order;
 mod threshold;
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::forest::{Forest, ForestParams, LineForest, SamplePlan};
-use crate::series::{Chunk, Series};
+use crate::series::{Chunk, Series, SeriesBuilder};
 
 pub use self::threshold::{Contamination, ThresholdRule, quantile_threshold};
 
@@ -137,129 +139,138 @@ impl Anomalies {
 /// number of threads.
 ///
 /// # Errors
-/// [`ErrorKind::NoUsableRow`] where the series is empty, [`ErrorKind::Setting`] where the settings do
-/// not fit its length.
+/// [`ErrorKind::NoUsableRow`] where the series is empty, and those of [`Series::read`] and of setting
+/// rows aside.
 pub fn detect(series: &Series, options: &DetectOptions) -> Result<Findings> {
     if series.rows() == 0 {
         return Err(Error::new(ErrorKind::NoUsableRow, "there is no row"));
     }
-    let (scorer, counted) = match series.columns().len() {
-        1 => line_scores(series, &options.forest)?,
-        _ => general_scores(series, &options.forest)?,
-    };
-    let (threshold, expected) = match options.threshold {
-        ThresholdRule::Score(score) => (score, None),
-        ThresholdRule::Contamination(rate) => (
-            quantile_threshold(&counted, rate).unwrap_or(1.0),
-            Some(rate.rate() * series.rows() as f64),
-        ),
-    };
-    let several = series.columns().len() > 1;
-    let centres = (0..series.columns().len())
-        .map(|column| Centre {
-            median: order::median(series, column),
-            quartile_distance: if several {
-                quartile_distance(series, column)
-            } else {
-                0.0
-            },
-        })
-        .collect();
-    let note = match (series.rows(), is_constant(series)) {
+    let note = match (series.rows(), is_constant(series)?) {
         (1, _) => Some(Note::OneRow),
         (_, true) => Some(Note::Constant),
         _ => None,
     };
-    // One row, or rows all alike, are nothing to be told from: whatever threshold was set.
-    let threshold = if note.is_some() {
-        threshold.max(1.0)
-    } else {
-        threshold
+    let scorer = match series.columns().len() {
+        1 => Scorer::line(series, &options.forest)?,
+        _ => Scorer::general(series, &options.forest)?,
     };
-    let anomalies = counted
-        .iter()
-        .filter(|&&(score, _)| score > threshold)
-        .map(|&(_, count)| count)
-        .sum();
+    let (threshold, expected) = match options.threshold {
+        ThresholdRule::Score(score) => (score, None),
+        ThresholdRule::Contamination(rate) => (
+            scorer.quantile_threshold(rate)?,
+            Some(rate.rate() * series.rows() as f64),
+        ),
+    };
+    // One row, or rows all alike, are nothing to be told from: whatever threshold was set.
+    let threshold = match note {
+        Some(_) => threshold.max(1.0),
+        None => threshold,
+    };
+    let several = series.columns().len() > 1;
+    let centres = (0..series.columns().len())
+        .map(|column| {
+            Ok(Centre {
+                median: order::median(series, column)?,
+                quartile_distance: match several {
+                    true => quartile_distance(series, column)?,
+                    false => 0.0,
+                },
+            })
+        })
+        .collect::<Result<_>>()?;
     Ok(Findings {
         threshold,
         expected,
-        anomalies,
+        anomalies: scorer.count_above(threshold)?,
         centres,
         note,
         scorer: scorer.with_threshold(threshold),
     })
 }
 
-fn quartile_distance(series: &Series, column: usize) -> f64 {
+fn quartile_distance(series: &Series, column: usize) -> Result<f64> {
     let last = series.rows() as u64 - 1;
-    let low = order::value_of_rank(series, column, last / 4);
-    let high = order::value_of_rank(series, column, last - last / 4);
+    let low = order::value_of_rank(series, column, last / 4)?;
+    let high = order::value_of_rank(series, column, last - last / 4)?;
     // Halved, since the whole distance may be beyond the largest number.
-    (high / 2.0 - low / 2.0).min(f64::MAX / 2.0) * 2.0
+    Ok((high / 2.0 - low / 2.0).min(f64::MAX / 2.0) * 2.0)
 }
 
-fn is_constant(series: &Series) -> bool {
-    (0..series.columns().len()).all(|column| {
-        let mut parts = series.chunks().iter().map(|chunk| chunk.values(column));
-        let Some(first) = parts.clone().next().and_then(|part| part.first()) else {
-            return true;
-        };
-        parts.all(|part| part.iter().all(|value| value == first))
-    })
+fn is_constant(series: &Series) -> Result<bool> {
+    let Some(first) = series.parts().first() else {
+        return Ok(true);
+    };
+    let first = series.read(first)?;
+    let first: Vec<f64> = first.value_columns().iter().map(|column| column[0]).collect();
+    for part in series.parts() {
+        let chunk = series.read(part)?;
+        let columns = chunk.value_columns();
+        let mut pairs = columns.iter().zip(&first);
+        if !pairs.all(|(column, first)| column.iter().all(|value| value == first)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 impl Findings {
-    /// Writes the score of every row of `chunk`, a chunk of the series that was examined, over `out`.
-    pub fn score_chunk(&self, chunk: &Chunk, out: &mut Vec<f64>) {
+    /// Writes the score of every row of a part over `out`: that with this `number` in the series that
+    /// was examined, whose rows are `chunk`.
+    ///
+    /// # Errors
+    /// Those of [`Series::read`].
+    pub fn scores_of(&self, number: usize, chunk: &Chunk, out: &mut Vec<f64>) -> Result<()> {
         out.clear();
-        out.resize(chunk.rows(), 0.0);
         match &self.scorer {
-            Scorer::Line { forest, .. } => forest.score_into(chunk.values(0), out),
-            Scorer::General(forest) => {
-                let columns = chunk.value_columns();
-                // The chunk is one of the series that the forest was fitted on: its columns are known.
-                let _ = forest.score_into(&columns, out);
+            Scorer::Line { forest, .. } => {
+                out.resize(chunk.rows(), 0.0);
+                forest.score_into(chunk.values(0), out);
+            }
+            Scorer::General { scores } => {
+                out.extend_from_slice(scores.read(&scores.parts()[number])?.values(0));
             }
         }
+        Ok(())
     }
 
-    /// The anomalies of `chunk`, a chunk of the series that was examined, in time order.
-    pub fn anomalies_in(&self, chunk: &Chunk) -> Anomalies {
+    /// The anomalies of a part, in time order: that with this `number` in the series that was
+    /// examined, whose rows are `chunk`.
+    ///
+    /// # Errors
+    /// Those of [`Series::read`].
+    pub fn anomalies_of(&self, number: usize, chunk: &Chunk) -> Result<Anomalies> {
         let mut found = Anomalies::with_columns(self.centres.len());
         let mut take = |row: usize, score: f64| {
-            let (column, direction) = self.direction(chunk, row);
-            found.timestamps_us.push(chunk.timestamp_us(row));
-            for (number, values) in found.values.iter_mut().enumerate() {
-                values.push(chunk.values(number)[row]);
+            if score > self.threshold {
+                let (column, direction) = self.direction(chunk, row);
+                found.timestamps_us.push(chunk.timestamp_us(row));
+                for (number, values) in found.values.iter_mut().enumerate() {
+                    values.push(chunk.values(number)[row]);
+                }
+                found.scores.push(score);
+                found.directions.push(direction);
+                found.column.push(column);
             }
-            found.scores.push(score);
-            found.directions.push(direction);
-            found.column.push(column);
         };
         match &self.scorer {
-            Scorer::Line { forest, ordinary } => {
+            Scorer::Line {
+                forest, ordinary, ..
+            } => {
                 for (row, &value) in chunk.values(0).iter().enumerate() {
-                    if value > ordinary.0 && value < ordinary.1 {
-                        continue;
-                    }
-                    let score = forest.score(value);
-                    if score > self.threshold {
-                        take(row, score);
+                    if !(value > ordinary.0 && value < ordinary.1) {
+                        take(row, forest.score(value));
                     }
                 }
             }
-            Scorer::General(_) => {
+            Scorer::General { .. } => {
                 let mut scores = Vec::new();
-                self.score_chunk(chunk, &mut scores);
+                self.scores_of(number, chunk, &mut scores)?;
                 for (row, &score) in scores.iter().enumerate() {
-                    if score > self.threshold {
-                        take(row, score);
-                    }
+                    take(row, score);
                 }
             }
         }
-        found
+        Ok(found)
     }
 
     /// The column that lies farthest from its median, in quartile distances, and on which side.
@@ -296,18 +307,114 @@ impl Findings {
 enum Scorer {
     Line {
         forest: Box<LineForest>,
+        /// The score of each interval of values, with the number of rows in it.
+        counted: Vec<(f64, u64)>,
         /// Values strictly between these two are no anomalies: a quick way past most rows.
         ordinary: (f64, f64),
     },
-    General(Box<Forest>),
+    General {
+        /// The score of every row, part by part as the series that was examined.
+        scores: Box<Series>,
+    },
 }
 
 impl Scorer {
+    /// Fits a collapsed forest to a single column and counts the rows in each of its intervals.
+    fn line(series: &Series, params: &ForestParams) -> Result<Self> {
+        let plan = SamplePlan::draw(series.rows(), params)?;
+        let gathered = series.gather(0, plan.rows())?;
+        let forest = LineForest::fit_gathered(&plan, &gathered, params)?;
+        let intervals = forest.interval_count();
+        let counts = series.fold(
+            || vec![0u64; intervals],
+            |counts, _, chunk| {
+                forest.count_intervals(chunk.values(0), counts);
+                Ok(())
+            },
+        )?;
+        let counted = order::sum_of(counts, intervals)
+            .into_iter()
+            .enumerate()
+            .filter(|&(_, count)| count > 0)
+            .map(|(interval, count)| (forest.interval_score(interval), count))
+            .collect();
+        Ok(Self::Line {
+            forest: Box::new(forest),
+            counted,
+            ordinary: (f64::INFINITY, f64::NEG_INFINITY),
+        })
+    }
+
+    /// Fits a forest to several columns and scores every row.
+    fn general(series: &Series, params: &ForestParams) -> Result<Self> {
+        let plan = SamplePlan::draw(series.rows(), params)?;
+        let gathered: Vec<Vec<f64>> = (0..series.columns().len())
+            .map(|column| series.gather(column, plan.rows()))
+            .collect::<Result<_>>()?;
+        let gathered: Vec<&[f64]> = gathered.iter().map(Vec::as_slice).collect();
+        let forest = Forest::fit_gathered(&plan, &gathered, params)?;
+        let mut scores =
+            SeriesBuilder::new(vec!["score".to_owned()], Arc::clone(series.memory()));
+        // A few parts at a time, so that scores beyond the memory limit can be set aside in order.
+        for parts in series.parts().chunks(8 * rayon::current_num_threads()) {
+            let scored = parts
+                .par_iter()
+                .map(|part| {
+                    let chunk = series.read(part)?;
+                    let mut scores = vec![0.0; chunk.rows()];
+                    forest.score_into(&chunk.value_columns(), &mut scores)?;
+                    Ok(Chunk::untimed(scores))
+                })
+                .collect::<Result<Vec<_>>>()?;
+            for chunk in scored {
+                scores.push(chunk)?;
+            }
+        }
+        Ok(Self::General {
+            scores: Box::new(scores.finish()?),
+        })
+    }
+
+    fn quantile_threshold(&self, rate: Contamination) -> Result<f64> {
+        match self {
+            Self::Line { counted, .. } => Ok(quantile_threshold(counted, rate).unwrap_or(1.0)),
+            Self::General { scores } => {
+                let rows = scores.rows() as u64;
+                threshold::quantile_of_ranks(rows, rate, |rank| {
+                    order::value_of_rank(scores, 0, rows - 1 - rank)
+                })
+            }
+        }
+    }
+
+    fn count_above(&self, threshold: f64) -> Result<u64> {
+        match self {
+            Self::Line { counted, .. } => {
+                let above = counted.iter().filter(|&&(score, _)| score > threshold);
+                Ok(above.map(|&(_, count)| count).sum())
+            }
+            Self::General { scores } => {
+                let counts = scores.fold(
+                    || 0u64,
+                    |count, _, chunk| {
+                        let above = chunk.values(0).iter().filter(|&&score| score > threshold);
+                        *count += above.count() as u64;
+                        Ok(())
+                    },
+                )?;
+                Ok(counts.into_iter().sum())
+            }
+        }
+    }
+
     fn with_threshold(self, threshold: f64) -> Self {
         match self {
-            Self::Line { forest, .. } => Self::Line {
+            Self::Line {
+                forest, counted, ..
+            } => Self::Line {
                 ordinary: widest_ordinary_range(&forest, threshold),
                 forest,
+                counted,
             },
             general => general,
         }
@@ -334,67 +441,6 @@ fn widest_ordinary_range(forest: &LineForest, threshold: f64) -> (f64, f64) {
     (low, high)
 }
 
-fn line_scores(series: &Series, params: &ForestParams) -> Result<(Scorer, Vec<(f64, u64)>)> {
-    let plan = SamplePlan::draw(series.rows(), params)?;
-    let gathered = series.gather(0, plan.rows());
-    let forest = LineForest::fit_gathered(&plan, &gathered, params)?;
-    let per_task = series
-        .chunks()
-        .len()
-        .div_ceil(rayon::current_num_threads())
-        .max(1);
-    let counts = series
-        .chunks()
-        .par_chunks(per_task)
-        .map(|chunks| {
-            let mut counts = vec![0u64; forest.interval_count()];
-            for chunk in chunks {
-                forest.count_intervals(chunk.values(0), &mut counts);
-            }
-            counts
-        })
-        .reduce_with(|mut sum, part| {
-            sum.iter_mut()
-                .zip(part)
-                .for_each(|(sum, count)| *sum += count);
-            sum
-        })
-        .unwrap_or_default();
-    let counted = counts
-        .into_iter()
-        .enumerate()
-        .filter(|&(_, count)| count > 0)
-        .map(|(interval, count)| (forest.interval_score(interval), count))
-        .collect();
-    let scorer = Scorer::Line {
-        forest: Box::new(forest),
-        ordinary: (f64::INFINITY, f64::NEG_INFINITY),
-    };
-    Ok((scorer, counted))
-}
-
-fn general_scores(series: &Series, params: &ForestParams) -> Result<(Scorer, Vec<(f64, u64)>)> {
-    let plan = SamplePlan::draw(series.rows(), params)?;
-    let gathered: Vec<Vec<f64>> = (0..series.columns().len())
-        .map(|column| series.gather(column, plan.rows()))
-        .collect();
-    let gathered: Vec<&[f64]> = gathered.iter().map(Vec::as_slice).collect();
-    let forest = Forest::fit_gathered(&plan, &gathered, params)?;
-    let mut scores = vec![0.0; series.rows()];
-    let mut rest = scores.as_mut_slice();
-    let mut parts = Vec::with_capacity(series.chunks().len());
-    for chunk in series.chunks() {
-        let (part, behind) = rest.split_at_mut(chunk.rows());
-        parts.push((chunk, part));
-        rest = behind;
-    }
-    parts
-        .into_par_iter()
-        .try_for_each(|(chunk, part)| forest.score_into(&chunk.value_columns(), part))?;
-    let counted = scores.into_iter().map(|score| (score, 1)).collect();
-    Ok((Scorer::General(Box::new(forest)), counted))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -408,8 +454,9 @@ mod tests {
 
     fn found(series: &Series, findings: &Findings) -> Anomalies {
         let mut all = Anomalies::with_columns(series.columns().len());
-        for chunk in series.chunks() {
-            all.append(findings.anomalies_in(chunk));
+        for (number, part) in series.parts().iter().enumerate() {
+            let chunk = series.read(part).unwrap();
+            all.append(findings.anomalies_of(number, &chunk).unwrap());
         }
         all
     }
@@ -462,8 +509,9 @@ mod tests {
         let findings = detect(&series, &options).unwrap();
         let mut wanted = 0;
         let mut scores = Vec::new();
-        for chunk in series.chunks() {
-            findings.score_chunk(chunk, &mut scores);
+        for (number, part) in series.parts().iter().enumerate() {
+            let chunk = series.read(part).unwrap();
+            findings.scores_of(number, &chunk, &mut scores).unwrap();
             wanted += scores
                 .iter()
                 .filter(|&&score| score > findings.threshold)

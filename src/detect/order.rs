@@ -1,7 +1,6 @@
 //! Exact order statistics of a column (median, quartiles) without sorting or copying it.
 
-use rayon::prelude::*;
-
+use crate::error::Result;
 use crate::series::Series;
 
 /// Values that are sorted outright rather than counted once more.
@@ -14,16 +13,19 @@ const BITS: u32 = 16;
 /// Radix selection on the bit pattern of the values: each pass over the rows counts the next
 /// sixteen bits of those still in question. At most four passes, and memory for the counts alone.
 ///
+/// # Errors
+/// Those of [`Series::read`].
+///
 /// # Panics
 /// Where there is no such rank.
-pub fn value_of_rank(series: &Series, column: usize, rank: u64) -> f64 {
+pub fn value_of_rank(series: &Series, column: usize, rank: u64) -> Result<f64> {
     assert!(rank < series.rows() as u64, "rank beyond the last row");
     let mut rank = rank;
     let mut prefix = 0u64;
     let mut known = 0u32;
     let mut left = series.rows() as u64;
     while left > FEW && known < u64::BITS {
-        let counts = count_next_bits(series, column, prefix, known);
+        let counts = count_next_bits(series, column, prefix, known)?;
         let mut digit = 0;
         while rank >= counts[digit] {
             rank -= counts[digit];
@@ -34,68 +36,64 @@ pub fn value_of_rank(series: &Series, column: usize, rank: u64) -> f64 {
         known += BITS;
     }
     if known == u64::BITS {
-        return value_of(prefix);
+        return Ok(value_of(prefix));
     }
-    let mut keys: Vec<u64> = series
-        .chunks()
-        .par_iter()
-        .flat_map_iter(|chunk| {
-            let keys = chunk.values(column).iter().map(|&value| key_of(value));
-            keys.filter(|&key| starts_with(key, prefix, known))
-        })
-        .collect();
+    let keys = series.fold(Vec::new, |keys, _, chunk| {
+        let all = chunk.values(column).iter().map(|&value| key_of(value));
+        keys.extend(all.filter(|&key| starts_with(key, prefix, known)));
+        Ok(())
+    })?;
+    let mut keys = keys.concat();
     let (_, key, _) = keys.select_nth_unstable(rank as usize);
-    value_of(*key)
+    Ok(value_of(*key))
 }
 
 /// The median of `column`: the mean of the two middle values where their number is even.
 ///
+/// # Errors
+/// Those of [`Series::read`].
+///
 /// # Panics
 /// Where there is no row.
-pub fn median(series: &Series, column: usize) -> f64 {
+pub fn median(series: &Series, column: usize) -> Result<f64> {
     let rows = series.rows() as u64;
-    let low = value_of_rank(series, column, (rows - 1) / 2);
+    let low = value_of_rank(series, column, (rows - 1) / 2)?;
     if rows % 2 == 1 {
-        return low;
+        return Ok(low);
     }
     // Halved first: the sum of two large values may be beyond the largest number.
-    let high = value_of_rank(series, column, rows / 2);
-    if low == high {
-        low
-    } else {
-        low / 2.0 + high / 2.0
-    }
+    let high = value_of_rank(series, column, rows / 2)?;
+    Ok(match low == high {
+        true => low,
+        false => low / 2.0 + high / 2.0,
+    })
 }
 
-fn count_next_bits(series: &Series, column: usize, prefix: u64, known: u32) -> Vec<u64> {
+fn count_next_bits(series: &Series, column: usize, prefix: u64, known: u32) -> Result<Vec<u64>> {
     let shift = u64::BITS - known - BITS;
-    let per_task = series
-        .chunks()
-        .len()
-        .div_ceil(rayon::current_num_threads())
-        .max(1);
-    series
-        .chunks()
-        .par_chunks(per_task)
-        .map(|chunks| {
-            let mut counts = vec![0u64; 1 << BITS];
-            for chunk in chunks {
-                for &value in chunk.values(column) {
-                    let key = key_of(value);
-                    if starts_with(key, prefix, known) {
-                        counts[(key >> shift) as usize & ((1 << BITS) - 1)] += 1;
-                    }
+    let parts = series.fold(
+        || vec![0u64; 1 << BITS],
+        |counts, _, chunk| {
+            for &value in chunk.values(column) {
+                let key = key_of(value);
+                if starts_with(key, prefix, known) {
+                    counts[(key >> shift) as usize & ((1 << BITS) - 1)] += 1;
                 }
             }
-            counts
-        })
-        .reduce_with(|mut sum, part| {
-            sum.iter_mut()
-                .zip(part)
-                .for_each(|(sum, count)| *sum += count);
-            sum
-        })
-        .unwrap_or_else(|| vec![0; 1 << BITS])
+            Ok(())
+        },
+    )?;
+    Ok(sum_of(parts, 1 << BITS))
+}
+
+/// The sum of counts made side by side.
+pub(super) fn sum_of(parts: Vec<Vec<u64>>, length: usize) -> Vec<u64> {
+    let mut parts = parts.into_iter();
+    let mut sum = parts.next().unwrap_or_else(|| vec![0; length]);
+    for part in parts {
+        sum.iter_mut().zip(part).for_each(|(sum, count)| *sum += count);
+    }
+    sum
 }
 
 #[inline]
@@ -128,17 +126,17 @@ mod tests {
 
     #[test]
     fn the_median_of_an_even_number_is_the_mean_of_the_middle_two() {
-        assert_eq!(median(&series(&[4.0, 1.0, 3.0, 2.0]), 0), 2.5);
-        assert_eq!(median(&series(&[7.0]), 0), 7.0);
-        assert_eq!(median(&series(&[1.7e308, 1.5e308]), 0), 1.6e308);
+        assert_eq!(median(&series(&[4.0, 1.0, 3.0, 2.0]), 0).unwrap(), 2.5);
+        assert_eq!(median(&series(&[7.0]), 0).unwrap(), 7.0);
+        assert_eq!(median(&series(&[1.7e308, 1.5e308]), 0).unwrap(), 1.6e308);
     }
 
     #[test]
     fn a_million_equal_values_need_no_sort() {
         let mut values = vec![5.0; 200_000];
         values[0] = -3.0;
-        assert_eq!(median(&series(&values), 0), 5.0);
-        assert_eq!(value_of_rank(&series(&values), 0, 0), -3.0);
+        assert_eq!(median(&series(&values), 0).unwrap(), 5.0);
+        assert_eq!(value_of_rank(&series(&values), 0, 0).unwrap(), -3.0);
     }
 
     proptest! {
@@ -152,7 +150,7 @@ mod tests {
             let mut sorted = values.clone();
             sorted.sort_by(f64::total_cmp);
             let rank = ((values.len() - 1) as f64 * pick) as usize;
-            prop_assert_eq!(value_of_rank(&series(&values), 0, rank as u64), sorted[rank]);
+            prop_assert_eq!(value_of_rank(&series(&values), 0, rank as u64).unwrap(), sorted[rank]);
         }
     }
 }

@@ -89,17 +89,26 @@ pub fn quantile_threshold(counted: &[(f64, u64)], rate: Contamination) -> Option
     let last = rows.checked_sub(1)?;
     let mut descending: Vec<(f64, u64)> = counted.iter().copied().filter(|&(_, n)| n > 0).collect();
     descending.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
-    // Interpolate as numpy does for its ascending, negated scores, so that borderline rows agree.
+    quantile_of_ranks(last + 1, rate, |rank| at_rank(&descending, rank).ok_or(())).ok()
+}
+
+/// The same of `rows` scores, of which `of_rank` gives the one of a rank, from 0 for the highest.
+pub(super) fn quantile_of_ranks<E>(
+    rows: u64,
+    rate: Contamination,
+    of_rank: impl Fn(u64) -> Result<f64, E>,
+) -> Result<f64, E> {
+    // Interpolated as numpy does for its ascending, negated scores, so that borderline rows agree.
+    let last = rows.saturating_sub(1);
     let place = last as f64 * rate.rate();
     let rank = place.floor();
     let share = place - rank;
-    let upper = at_rank(&descending, rank as u64)?;
-    let lower = at_rank(&descending, (rank as u64 + 1).min(last))?;
+    let upper = of_rank(rank as u64)?;
+    let lower = of_rank((rank as u64 + 1).min(last))?;
     let step = lower - upper;
-    Some(if share < 0.5 {
-        upper + step * share
-    } else {
-        lower - step * (1.0 - share)
+    Ok(match share < 0.5 {
+        true => upper + step * share,
+        false => lower - step * (1.0 - share),
     })
 }
 

@@ -3,16 +3,15 @@ use rayon::prelude::*;
 
 use super::cut::{Cuts, ROOT, TreeCuts};
 use super::depth::LeafDepths;
-use super::guide::Guide;
 use super::params::ForestParams;
 use super::sample::{SamplePlan, Sampler, Seen};
+use super::steps::Steps;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A fitted forest on one feature.
 #[derive(Debug, Clone)]
 pub struct LineForest {
-    guide: Guide,
-    scores: Vec<f64>,
+    steps: Steps,
 }
 
 impl LineForest {
@@ -20,9 +19,9 @@ impl LineForest {
     pub fn fit(values: &[f64], params: &ForestParams) -> Result<Self> {
         let sampler = Sampler::new(values.len(), params)?;
         let steps = if sampler.deals() {
-            Steps::from_all(values.to_vec(), &sampler, &Cuts::new(params))
+            Sums::from_all(values.to_vec(), &sampler, &Cuts::new(params))
         } else {
-            Steps::from_samples(&sampler, &Cuts::new(params), |tree, sample, seen, rows| {
+            Sums::from_samples(&sampler, &Cuts::new(params), |tree, sample, seen, rows| {
                 sampler.draw(tree, rows, seen);
                 sample.extend(rows.iter().map(|&row| values[row as usize] + 0.0));
             })
@@ -50,49 +49,42 @@ impl LineForest {
         let sampler = plan.sampler();
         let cuts = Cuts::new(params);
         let steps = if sampler.deals() {
-            Steps::from_all(gathered.to_vec(), sampler, &cuts)
+            Sums::from_all(gathered.to_vec(), sampler, &cuts)
         } else {
-            Steps::from_samples(sampler, &cuts, |tree, sample, _, _| {
+            Sums::from_samples(sampler, &cuts, |tree, sample, _, _| {
                 sample.extend(plan.places(tree).iter().map(|&place| gathered[place] + 0.0));
             })
         };
         Ok(Self::new(steps, sampler))
     }
 
-    fn new(steps: Steps, sampler: &Sampler) -> Self {
+    fn new(sums: Sums, sampler: &Sampler) -> Self {
         let average = LeafDepths::up_to(sampler.size).average(sampler.trees, sampler.size);
-        let scores = steps
-            .sums
-            .iter()
-            .map(|&sum| super::score_of(sum, average))
-            .collect();
+        let scores = sums.sums.iter().map(|&sum| super::score_of(sum, average));
         Self {
-            guide: Guide::new(steps.cuts),
-            scores,
+            steps: Steps::new(&sums.cuts, scores),
         }
     }
 
     /// Score of `value`.
     pub fn score(&self, value: f64) -> f64 {
-        self.scores[self.interval_of(value)]
+        self.steps.score(self.interval_of(value))
     }
 
     /// Scores of `values`.
     pub fn score_into(&self, values: &[f64], out: &mut [f64]) {
         assert_eq!(values.len(), out.len(), "one score per value");
-        for (score, &value) in out.iter_mut().zip(values) {
-            *score = self.score(value);
-        }
+        self.steps.each(values, out, |out, _, score| *out = score);
     }
 
     /// Number of intervals.
     pub fn interval_count(&self) -> usize {
-        self.scores.len()
+        self.steps.len()
     }
 
     /// Interval of `value`.
     pub fn interval_of(&self, value: f64) -> usize {
-        self.guide.place(value)
+        self.steps.interval_of(value)
     }
 
     /// Adds to `counts` the number of `values` in each interval.
@@ -102,40 +94,46 @@ impl LineForest {
             self.interval_count(),
             "one count per interval"
         );
-        for &value in values {
-            counts[self.interval_of(value)] += 1;
+        for values in values.chunks(COUNTED) {
+            let mut intervals = [0_u32; COUNTED];
+            self.steps.each(
+                values,
+                &mut intervals[..values.len()],
+                |out, interval, _| {
+                    *out = interval as u32;
+                },
+            );
+            for &interval in &intervals[..values.len()] {
+                counts[interval as usize] += 1;
+            }
         }
     }
 
     /// Score of all values in interval `interval`.
     pub fn interval_score(&self, interval: usize) -> f64 {
-        self.scores[interval]
+        self.steps.score(interval)
     }
 
     /// Bounds of interval `interval`: above the first, up to and including the second.
     pub fn interval_bounds(&self, interval: usize) -> (f64, f64) {
-        assert!(interval < self.interval_count(), "no such interval");
         let above = interval
             .checked_sub(1)
-            .map_or(f64::NEG_INFINITY, |i| self.guide.cuts()[i]);
-        let up_to = self
-            .guide
-            .cuts()
-            .get(interval)
-            .copied()
-            .unwrap_or(f64::INFINITY);
-        (above, up_to)
+            .map_or(f64::NEG_INFINITY, |before| self.steps.end(before));
+        (above, self.steps.end(interval))
     }
 }
 
+/// Values whose intervals are looked up before they are counted.
+const COUNTED: usize = 256;
+
 /// Sums of path lengths over all trees, as a step function of the value.
 #[derive(Debug, PartialEq)]
-struct Steps {
+struct Sums {
     cuts: Vec<f64>,
     sums: Vec<u64>,
 }
 
-impl Steps {
+impl Sums {
     fn from_all(mut values: Vec<f64>, sampler: &Sampler, cuts: &Cuts) -> Self {
         for value in &mut values {
             *value += 0.0;
@@ -342,7 +340,7 @@ mod tests {
         sums
     }
 
-    fn looked_up(steps: &Steps, at: &[f64]) -> Vec<u64> {
+    fn looked_up(steps: &Sums, at: &[f64]) -> Vec<u64> {
         at.iter()
             .map(|&v| steps.sums[steps.cuts.partition_point(|&cut| cut < v)])
             .collect()
@@ -367,7 +365,7 @@ mod tests {
             let params = params(40, size, seed);
             let sampler = Sampler::new(values.len(), &params).unwrap();
             let cuts = Cuts::new(&params);
-            let steps = Steps::from_all(values.clone(), &sampler, &cuts);
+            let steps = Sums::from_all(values.clone(), &sampler, &cuts);
             prop_assert_eq!(looked_up(&steps, &values), walked(&values, &sampler, &cuts, &values));
         }
 
@@ -393,7 +391,7 @@ mod tests {
                     *sum += root.path(value, &leaves);
                 }
             }
-            let steps = Steps::from_samples(&sampler, &cuts, |tree, sample, seen, rows| {
+            let steps = Sums::from_samples(&sampler, &cuts, |tree, sample, seen, rows| {
                 sampler.draw(tree, rows, seen);
                 sample.extend(rows.iter().map(|&row| values[row as usize] + 0.0));
             });
@@ -412,8 +410,12 @@ mod tests {
             let gathered: Vec<f64> = plan.rows().iter().map(|&r| values[r as usize]).collect();
             let a = LineForest::fit(&values, &params).unwrap();
             let b = LineForest::fit_gathered(&plan, &gathered, &params).unwrap();
-            assert_eq!(a.guide.cuts(), b.guide.cuts());
-            assert_eq!(a.scores, b.scores);
+            let table = |forest: &LineForest| -> Vec<(f64, f64)> {
+                (0..forest.interval_count())
+                    .map(|i| (forest.interval_bounds(i).1, forest.interval_score(i)))
+                    .collect()
+            };
+            assert_eq!(table(&a), table(&b));
         }
     }
 

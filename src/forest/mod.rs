@@ -22,11 +22,11 @@
 
 mod cut;
 pub mod depth;
-mod guide;
 pub mod line;
 pub mod params;
 mod sample;
 mod seed;
+mod steps;
 pub mod tree;
 #[cfg(test)]
 mod walk;

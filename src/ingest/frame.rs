@@ -44,7 +44,7 @@ pub(crate) fn push_rows(mut frame: DataFrame, builder: &mut SeriesBuilder) -> Re
             .iter_mut()
             .map(|column| column.next().map_or_else(Vec::new, |array| array.into_inner().1.to_vec()))
             .collect();
-        builder.push(Chunk::new(part.into_inner().1.to_vec(), values));
+        builder.push(Chunk::new(part.into_inner().1.to_vec(), values))?;
     }
     Ok(())
 }

@@ -10,8 +10,11 @@ mod number;
 mod parquet;
 pub mod time;
 
+use std::sync::Arc;
+
 use crate::discover::Source;
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory::Memory;
 use crate::series::Series;
 
 pub use self::delimited::DroppedRow;
@@ -66,14 +69,15 @@ pub struct Ingested {
 
 /// Reads a source whole.
 ///
-/// Rows without a usable time or number are dropped and counted. A text is read block by block and
+/// Rows without a usable time or number are dropped and counted; rows beyond `memory` are set aside in
+/// its scratch folder. A text is read block by block and
 /// parsed on rayon's threads; call it from a thread that is not one of these.
 ///
 /// # Errors
 /// With the source's path and, where known, the line: [`ErrorKind::Read`], [`ErrorKind::Format`],
 /// [`ErrorKind::Column`], and [`ErrorKind::NoUsableRow`] where no row is left.
-pub fn read(source: &Source, options: &IngestOptions) -> Result<Ingested> {
-    read_any(source, options).map_err(|error| error.at(source.path()))
+pub fn read(source: &Source, options: &IngestOptions, memory: &Arc<Memory>) -> Result<Ingested> {
+    read_any(source, options, memory).map_err(|error| error.at(source.path()))
 }
 
 /// Says in words which form a source has, from its head alone.
@@ -93,19 +97,23 @@ pub fn recognise(source: &Source, options: &IngestOptions) -> Result<String> {
     form.map_err(|error| error.at(source.path()))
 }
 
-fn read_any(source: &Source, options: &IngestOptions) -> Result<Ingested> {
+fn read_any(
+    source: &Source,
+    options: &IngestOptions,
+    memory: &Arc<Memory>,
+) -> Result<Ingested> {
     let (builder, dropped, form, bytes) = match bytes::open(source)? {
         bytes::Opened::Text(mut text) => {
             let recognised = delimited::recognise(&mut text, options)?;
             let form = recognised.describe();
-            let (builder, dropped, bytes) = delimited::read(*text, recognised)?;
+            let (builder, dropped, bytes) = delimited::read(*text, recognised, memory)?;
             (builder, dropped, form, bytes)
         }
         bytes::Opened::Parquet => {
             let recognised = parquet::recognise(source.path(), options)?;
             let form = recognised.describe();
             let bytes = std::fs::metadata(source.path()).map_or(0, |about| about.len());
-            let (builder, dropped) = parquet::read(recognised, options)?;
+            let (builder, dropped) = parquet::read(recognised, options, memory)?;
             (builder, dropped, form, bytes)
         }
     };
@@ -113,7 +121,7 @@ fn read_any(source: &Source, options: &IngestOptions) -> Result<Ingested> {
         return Err(no_usable_row(&dropped));
     }
     Ok(Ingested {
-        series: builder.finish(),
+        series: builder.finish()?,
         dropped,
         form,
         bytes,

@@ -12,6 +12,7 @@ use super::delimited::{DroppedRow, find_columns};
 use super::time::{LocalClock, TimeForm, TimeParser, Zone};
 use super::{Dropped, IngestOptions, frame};
 use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::memory::Memory;
 use crate::series::{Chunk, SeriesBuilder};
 
 /// Rows in a batch: large enough to make polars' work per batch small.
@@ -79,9 +80,13 @@ pub(crate) fn recognise(path: &Path, options: &IngestOptions) -> Result<Recognis
 /// # Errors
 /// [`ErrorKind::Format`] where the file is corrupt, [`ErrorKind::NoUsableRow`] where the timestamps
 /// have no form known.
-pub(crate) fn read(form: Recognised, options: &IngestOptions) -> Result<(SeriesBuilder, Dropped)> {
+pub(crate) fn read(
+    form: Recognised,
+    options: &IngestOptions,
+    memory: &Arc<Memory>,
+) -> Result<(SeriesBuilder, Dropped)> {
     let reader = Arc::new(Mutex::new(Reader {
-        builder: SeriesBuilder::new(form.columns.clone()),
+        builder: SeriesBuilder::new(form.columns.clone(), Arc::clone(memory)),
         dropped: Dropped::default(),
         rows: 0,
         clock: Clock::new(&form.timestamp_type, options)?,
@@ -109,7 +114,7 @@ pub(crate) fn read(form: Recognised, options: &IngestOptions) -> Result<(SeriesB
         Error::new(ErrorKind::Format, "the parquet data cannot be read")
             .caused_by(cause.to_string())
     })?;
-    let builder = std::mem::replace(&mut reader.builder, SeriesBuilder::new(Vec::new()));
+    let builder = std::mem::replace(&mut reader.builder, SeriesBuilder::new(Vec::new(), Arc::clone(memory)));
     Ok((builder, reader.dropped.clone()))
 }
 
@@ -233,8 +238,7 @@ impl Reader {
             }
         }
         self.rows += batch.height() as u64;
-        self.builder.push(Chunk::new(kept, values));
-        Ok(())
+        self.builder.push(Chunk::new(kept, values))
     }
 
     fn times(&mut self, batch: &DataFrame) -> Result<Vec<std::result::Result<i64, String>>> {

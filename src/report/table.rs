@@ -14,7 +14,7 @@ use super::atomic::{Staged, Staging};
 use crate::calendar::TimeWriter;
 use crate::detect::{Anomalies, Findings};
 use crate::error::{Error, ErrorKind, Result};
-use crate::series::Chunk;
+use crate::series::Series;
 
 /// Names of the value columns in outputs: a single one is `value`, whatever the input calls it.
 pub fn value_names(columns: &[String]) -> Vec<String> {
@@ -176,13 +176,12 @@ pub enum ScoresFormat {
 pub fn stage_scores(
     target: &Path,
     format: ScoresFormat,
-    columns: &[String],
-    chunks: &[Chunk],
+    series: &Series,
     findings: &Findings,
 ) -> Result<Staged> {
     let failed = |cause: io::Error| unwritable(target, cause);
     let mut file = Staging::create(target)?;
-    let names = value_names(columns);
+    let names = value_names(series.columns());
     let mut scores = Vec::new();
     match format {
         ScoresFormat::Csv => {
@@ -192,8 +191,9 @@ pub fn stage_scores(
                 line.text(name);
             }
             line.plain("score").end(&mut file).map_err(failed)?;
-            for chunk in chunks {
-                findings.score_chunk(chunk, &mut scores);
+            for (number, part) in series.parts().iter().enumerate() {
+                let chunk = series.read(part)?;
+                findings.scores_of(number, &chunk, &mut scores)?;
                 for (row, &score) in scores.iter().enumerate() {
                     line.blank_time(chunk.timestamp_us(row));
                     for column in 0..names.len() {
@@ -214,8 +214,9 @@ pub fn stage_scores(
             schema.push(Field::new("score".into(), DataType::Float64));
             let mut table = ParquetTable::new(file, Schema::from_iter(schema))?;
             let mut times = Vec::new();
-            for chunk in chunks {
-                findings.score_chunk(chunk, &mut scores);
+            for (number, part) in series.parts().iter().enumerate() {
+                let chunk = series.read(part)?;
+                findings.scores_of(number, &chunk, &mut scores)?;
                 chunk.timestamps_us(&mut times);
                 let mut rows = vec![timestamps(&times)?];
                 for (number, name) in names.iter().enumerate() {

@@ -17,6 +17,7 @@ use super::bytes::{BLOCK_BYTES, Packing, TextReader};
 use super::time::TimeForm;
 use super::{Dropped, IngestOptions, frame};
 use crate::error::{Error, ErrorKind, Result, printable, quoted};
+use crate::memory::Memory;
 use crate::series::SeriesBuilder;
 
 pub use self::parse::DroppedRow;
@@ -239,8 +240,12 @@ fn recognise_time(text: &TextReader, layout: &Layout, options: &IngestOptions) -
 ///
 /// # Errors
 /// Those of [`TextReader::next_block`], and [`ErrorKind::Internal`] where polars fails.
-pub(crate) fn read(text: TextReader, form: Recognised) -> Result<(SeriesBuilder, Dropped, u64)> {
-    let mut builder = SeriesBuilder::new(form.columns);
+pub(crate) fn read(
+    text: TextReader,
+    form: Recognised,
+    memory: &Arc<Memory>,
+) -> Result<(SeriesBuilder, Dropped, u64)> {
+    let mut builder = SeriesBuilder::new(form.columns, Arc::clone(memory));
     let schema: Schema = (0..form.layout.fields)
         .map(|field| {
             let kind = if field == form.layout.timestamp {

@@ -1,5 +1,6 @@
 //! Where the parts of a graph stand on its canvas, and the way from time and value to pixels.
 
+use super::Band;
 use super::scale::ValueScale;
 use super::surface::{Area, Place};
 use super::trace::{COLUMNS, Trace};
@@ -60,8 +61,12 @@ pub(super) fn frames(panels: usize, height: u32) -> Vec<Area> {
 /// The time axis: the same for all panels of a graph.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct TimeScale {
+    /// Time at the left end.
     pub first_us: i64,
+    /// Time at the right end, always later.
     pub last_us: i64,
+    /// The times of the first and the last row.
+    pub rows_us: (i64, i64),
 }
 
 impl TimeScale {
@@ -70,13 +75,12 @@ impl TimeScale {
         let windows: Vec<(i64, i64)> = traces.map(Trace::window_us).collect();
         let first_us = windows.iter().map(|window| window.0).min().unwrap_or(0);
         let last_us = windows.iter().map(|window| window.1).max().unwrap_or(0);
-        if first_us < last_us {
-            return Self { first_us, last_us };
-        }
         const HALF_MINUTE: i64 = 30_000_000;
+        let around = if first_us < last_us { 0 } else { HALF_MINUTE };
         Self {
-            first_us: first_us.saturating_sub(HALF_MINUTE),
-            last_us: last_us.saturating_add(HALF_MINUTE),
+            first_us: first_us.saturating_sub(around),
+            last_us: last_us.saturating_add(around),
+            rows_us: (first_us, last_us),
         }
     }
 
@@ -89,6 +93,14 @@ impl TimeScale {
         (f64::from(LEFT + INSIDE) + share * COLUMNS as f64) as f32
     }
 
+    /// Whether any part of `band` lies in the window.
+    pub(super) fn shows(&self, band: &Band<'_>) -> bool {
+        band.start_us <= band.end_us
+            && band.start_us <= self.last_us
+            && band.end_us >= self.first_us
+    }
+
+    /// Pixels from the first to the last time.
     pub(super) fn width(&self) -> f64 {
         COLUMNS as f64
     }

@@ -3,16 +3,17 @@
 //! In: one [`Trace`] per value column, the anomalies and some words. Out: the bytes of a PNG or SVG.
 //! The same [`GraphSpec`] gives the same bytes. Writing them to disk is left to others.
 
-mod calendar;
+mod encode;
 mod layout;
 mod numbers;
 mod paint;
 mod scale;
 mod surface;
 mod text;
+mod time_ticks;
 mod trace;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 pub use trace::Trace;
 
 /// The form of a graph.
@@ -63,8 +64,8 @@ pub struct Panel<'a> {
     /// What is drawn as a line. Long silences are left open and shaded, since an interpolated line
     /// would show traffic where there was none.
     pub trace: &'a Trace,
-    /// Time in microseconds since 1970 (UTC) and value of each anomaly, in any order. All are
-    /// counted in the legend; those of one pixel are drawn once.
+    /// Time in microseconds since 1970 (UTC) and value of each anomaly, in any order. The legend
+    /// counts them all, once where all panels mark the same times; those of one pixel are drawn once.
     pub anomalies: &'a [(i64, f64)],
 }
 
@@ -73,9 +74,9 @@ pub struct Panel<'a> {
 pub struct Band<'a> {
     /// First microsecond since 1970 (UTC).
     pub start_us: i64,
-    /// Last microsecond.
+    /// Last microsecond; a band that ends before it starts is not drawn.
     pub end_us: i64,
-    /// Written at the top of the span where there is room.
+    /// Written above the span where there is room.
     pub label: &'a str,
 }
 
@@ -88,7 +89,8 @@ pub const MOST_PANELS: usize = 20;
 /// Values that are not finite are not drawn; a graph without panels or rows is an empty frame.
 ///
 /// # Errors
-/// [`ErrorKind::Internal`] when a library below refuses to draw, which no input should bring about.
+/// [`ErrorKind::Internal`](crate::error::ErrorKind::Internal) when a library below refuses to draw,
+/// which no input should bring about.
 ///
 /// ```
 /// use isoscan::report::graph::{draw, Format, GraphSpec, Panel, Trace, YScale};
@@ -115,7 +117,7 @@ pub fn draw(spec: &GraphSpec<'_>) -> Result<Vec<u8>> {
         Format::Png => {
             let mut buffer = vec![0; size.0 as usize * size.1 as usize * 3];
             paint::graph(spec, size, &mut surface::Pixels::new(&mut buffer, size)?)?;
-            png_bytes(&buffer, size)
+            encode::png_file(&buffer, size)
         }
         Format::Svg => {
             let mut document = String::new();
@@ -127,21 +129,185 @@ pub fn draw(spec: &GraphSpec<'_>) -> Result<Vec<u8>> {
     }
 }
 
-/// The PNG file of `pixels`, three bytes each.
-fn png_bytes(pixels: &[u8], (width, height): (u32, u32)) -> Result<Vec<u8>> {
-    let failed = |error: png::EncodingError| {
-        Error::new(ErrorKind::Internal, "a PNG could not be encoded").caused_by(error)
-    };
-    let mut file = Vec::with_capacity(1 << 17);
-    let mut encoder = png::Encoder::new(&mut file, width, height);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    // Most pixels are those of the row above, so that this filter leaves runs of zeros, which the
-    // fast compressor shortens best.
-    encoder.set_filter(png::FilterType::Up);
-    encoder.set_compression(png::Compression::Fast);
-    let mut writer = encoder.write_header().map_err(failed)?;
-    writer.write_image_data(pixels).map_err(failed)?;
-    writer.finish().map_err(failed)?;
-    Ok(file)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MINUTE: i64 = 60_000_000;
+    const START: i64 = 1_397_088_240_000_000;
+
+    /// Width, height and the red, green and blue bytes of a PNG file.
+    pub(super) fn decoded(file: &[u8]) -> (u32, u32, Vec<u8>) {
+        let mut decoder = png::Decoder::new(file);
+        decoder.set_transformations(png::Transformations::EXPAND);
+        let mut reader = decoder.read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size()];
+        let info = reader.next_frame(&mut pixels).unwrap();
+        (info.width, info.height, pixels)
+    }
+
+    /// Number of clearly red and of clearly blue pixels.
+    fn red_and_blue(pixels: &[u8]) -> (usize, usize) {
+        let (pixels, _) = pixels.as_chunks::<3>();
+        let red = |&&[r, g, b]: &&[u8; 3]| r > 180 && g < 60 && b < 60;
+        let blue = |&&[r, g, b]: &&[u8; 3]| b > 180 && r < 80 && g < 130;
+        (
+            pixels.iter().filter(red).count(),
+            pixels.iter().filter(blue).count(),
+        )
+    }
+
+    fn trace_of(rows: &[(i64, f64)]) -> Trace {
+        let first_us = rows.iter().map(|row| row.0).min().unwrap_or(0);
+        let last_us = rows.iter().map(|row| row.0).max().unwrap_or(0);
+        let (times, values): (Vec<i64>, Vec<f64>) = rows.iter().copied().unzip();
+        let mut trace = Trace::new(first_us, last_us);
+        trace.push(&times, &values);
+        trace
+    }
+
+    fn spiked_rows() -> Vec<(i64, f64)> {
+        (0..1000)
+            .map(|at| {
+                (
+                    START + at * MINUTE,
+                    if at == 500 {
+                        900.0
+                    } else {
+                        100.0 + (at % 60) as f64
+                    },
+                )
+            })
+            .collect()
+    }
+
+    fn draw_one(
+        rows: &[(i64, f64)],
+        anomalies: &[(i64, f64)],
+        title: &str,
+        format: Format,
+        y_scale: YScale,
+    ) -> Vec<u8> {
+        let panel = Panel {
+            name: "value",
+            trace: &trace_of(rows),
+            anomalies,
+        };
+        draw(&GraphSpec {
+            title,
+            note: "Contamination: 0.01",
+            panels: &[panel],
+            bands: &[Band {
+                start_us: START,
+                end_us: START + 60 * MINUTE,
+                label: "high",
+            }],
+            format,
+            y_scale,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn a_graph_is_1500_by_600_with_a_blue_line_and_a_red_dot() {
+        let rows = spiked_rows();
+        let (width, height, with) = decoded(&draw_one(
+            &rows,
+            &rows[500..501],
+            "a",
+            Format::Png,
+            YScale::Linear,
+        ));
+        let (_, _, without) = decoded(&draw_one(&rows, &[], "a", Format::Png, YScale::Linear));
+        assert_eq!((width, height), (1500, 600));
+        let (with, without) = (red_and_blue(&with), red_and_blue(&without));
+        assert!(with.0 - without.0 > 25, "{with:?} {without:?}");
+        assert!(with.1 > 1000, "{with:?}");
+    }
+
+    #[test]
+    fn panels_stand_below_each_other_up_to_a_limit() {
+        let trace = trace_of(&spiked_rows());
+        let panels = vec![
+            Panel {
+                name: "value",
+                trace: &trace,
+                anomalies: &[]
+            };
+            1000
+        ];
+        let heights = [0, 1, 2, 3, 1000].map(|count| {
+            let spec = GraphSpec {
+                title: "a",
+                note: "",
+                panels: &panels[..count],
+                bands: &[],
+                format: Format::Png,
+                y_scale: YScale::Auto,
+            };
+            decoded(&draw(&spec).unwrap()).1
+        });
+        assert_eq!(heights, [600, 600, 772, 802, 4712]);
+    }
+
+    #[test]
+    fn an_svg_escapes_markup_in_the_title() {
+        let title = "<script>alert('\"&')</script>\n.csv";
+        let svg = draw_one(&spiked_rows(), &[], title, Format::Svg, YScale::Auto);
+        let svg = String::from_utf8(svg).unwrap();
+        assert!(!svg.contains("<script"));
+        assert!(svg.contains("&lt;script&gt;alert(&apos;&quot;&amp;&apos;)&lt;/script&gt;\\n.csv"));
+        assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"));
+    }
+
+    #[test]
+    fn the_same_graph_gives_the_same_bytes() {
+        let rows = spiked_rows();
+        let draw = |format| draw_one(&rows, &rows[490..510], "a", format, YScale::Auto);
+        for format in [Format::Png, Format::Svg] {
+            assert_eq!(draw(format), draw(format));
+        }
+    }
+
+    #[test]
+    fn a_million_anomalies_are_drawn_as_few_dots() {
+        let rows: Vec<(i64, f64)> = (0..1_000_000)
+            .map(|at| (START + at, (at * 7919 % 104_729) as f64))
+            .collect();
+        let svg = draw_one(&rows, &rows, "a", Format::Svg, YScale::Auto);
+        assert!(svg.len() < 25_000_000, "{}", svg.len());
+        assert!(
+            String::from_utf8(svg)
+                .unwrap()
+                .contains("Anomaly (1,000,000)")
+        );
+    }
+
+    fn any_value() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            any::<f64>(),
+            -1e9..1e9,
+            Just(0.0),
+            Just(1e308),
+            Just(-1e308),
+            Just(5e-324)
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn no_times_values_or_titles_break_it(
+            rows in prop::collection::vec((prop_oneof![any::<i64>(), 0..10i64], any_value()), 0..40),
+            anomalies in prop::collection::vec((any::<i64>(), any_value()), 0..5),
+            title in ".{0,200}",
+        ) {
+            for format in [Format::Png, Format::Svg] {
+                for y_scale in [YScale::Linear, YScale::Log, YScale::Auto] {
+                    draw_one(&rows, &anomalies, &title, format, y_scale);
+                }
+            }
+        }
+    }
 }

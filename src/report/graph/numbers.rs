@@ -20,8 +20,8 @@ const UNITS: [(f64, f64, &str); 7] = [
 /// From here on labels are written with a power of ten.
 const TOO_LARGE: f64 = 1e15;
 
-/// Labels of `values`, which lie whole multiples of `step` apart, and the number to be added to each
-/// of them where they would not be short otherwise.
+/// Labels of `values`, multiples of `step` (1, 2 or 5 times a power of ten), and the number to be
+/// added to each of them where they would not be short otherwise.
 ///
 /// All labels have one unit (k, M, G, T, m, µ) or one power of ten.
 pub(super) fn labels(values: &[f64], step: f64) -> (Vec<String>, Option<String>) {
@@ -63,7 +63,7 @@ pub(super) fn count(count: usize) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -71,22 +71,32 @@ pub(super) fn count(count: usize) -> String {
     text
 }
 
+/// Labels in the unit that makes them shortest; m and µ only where no larger one is fine enough.
 fn plain_labels(values: &[f64], step: f64, largest: f64) -> Option<Vec<String>> {
     if largest >= TOO_LARGE {
         return None;
     }
-    UNITS
+    let in_unit = |unit: f64, name: &str| {
+        let digits = digits_behind_point(step / unit);
+        let labels = values.iter().map(|&value| match value {
+            0.0 => "0".to_string(),
+            _ => format!("{:.digits$}{name}", value / unit),
+        });
+        fitting(labels.collect()).filter(|_| digits <= MOST_DIGITS)
+    };
+    let usable = UNITS
         .iter()
-        .filter(|(least, ..)| largest >= least * (1.0 - 1e-9))
-        .find_map(|(_, unit, name)| {
-            let digits = digits_behind_point(step / unit);
-            let labels = values.iter().map(|&value| {
-                let name = if value == 0.0 { "" } else { name };
-                let digits = if value == 0.0 { 0 } else { digits };
-                format!("{:.digits$}{name}", value / unit)
-            });
-            fitting(labels.collect()).filter(|_| digits <= MOST_DIGITS)
-        })
+        .filter(|(least, ..)| largest >= least * (1.0 - 1e-9));
+    let (large, small): (Vec<_>, Vec<_>) = usable.partition(|(_, unit, _)| *unit >= 1.0);
+    let large = large
+        .iter()
+        .rev()
+        .filter_map(|(_, unit, name)| in_unit(*unit, name));
+    large.min_by_key(|labels| longest(labels)).or_else(|| {
+        small
+            .iter()
+            .find_map(|(_, unit, name)| in_unit(*unit, name))
+    })
 }
 
 fn power_labels(values: &[f64], step: f64, largest: f64) -> Option<Vec<String>> {
@@ -102,10 +112,15 @@ fn power_labels(values: &[f64], step: f64, largest: f64) -> Option<Vec<String>> 
 }
 
 fn fitting(labels: Vec<String>) -> Option<Vec<String>> {
+    (longest(&labels) <= LONGEST).then_some(labels)
+}
+
+fn longest(labels: &[String]) -> usize {
     labels
         .iter()
-        .all(|label| label.chars().count() <= LONGEST)
-        .then_some(labels)
+        .map(|label| label.chars().count())
+        .max()
+        .unwrap_or(0)
 }
 
 /// Digits behind the point that tell multiples of `step` apart.
@@ -145,14 +160,14 @@ mod tests {
     fn labels_share_a_unit_and_are_short() {
         for (first, step, expected) in [
             (0.0, 50.0, "0 50 100"),
-            (0.0, 500.0, "0 0.5k 1.0k"),
+            (0.0, 500.0, "0 500 1000"),
             (1010.0, 2.0, "1010 1012 1014"),
             (0.0, 5e7, "0 50M 100M"),
-            (-2.5e6, 2.5e6, "-2.5M 0 2.5M"),
+            (-5e6, 5e6, "-5M 0 5M"),
             (0.0, 1e12, "0 1T 2T"),
             (0.0, 0.1, "0 0.1 0.2"),
             (0.0, 0.005, "0 0.005 0.010"),
-            (0.0, 2e-4, "0 0.2m 0.4m"),
+            (0.0, 2e-4, "0 200µ 400µ"),
             (0.0, 5e-6, "0 5µ 10µ"),
             (0.0, 5e-8, "0 5e-8 1e-7"),
             (0.0, 5e14, "0 5e14 1e15"),

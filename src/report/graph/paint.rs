@@ -2,18 +2,19 @@
 
 use plotters::style::RGBColor;
 
-use super::calendar::{self, TimeTick};
 use super::layout::{self, Axes, TimeScale};
 use super::numbers::count;
 use super::scale::{Ticks, ValueScale};
 use super::surface::{Align, Area, Lettering, Place, Surface};
 use super::text::{Face, one_line};
+use super::time_ticks::{self, TimeTick};
 use super::{Band, GraphSpec, MOST_PANELS, Panel};
 use crate::error::Result;
 
 const BLUE: RGBColor = RGBColor(37, 99, 235);
 const RED: RGBColor = RGBColor(220, 20, 30);
 const ORANGE: RGBColor = RGBColor(245, 158, 11);
+const DARK_ORANGE: RGBColor = RGBColor(180, 83, 9);
 const INK: RGBColor = RGBColor(17, 24, 39);
 const GREY: RGBColor = RGBColor(75, 85, 99);
 const FRAME: RGBColor = RGBColor(156, 163, 175);
@@ -27,6 +28,7 @@ const TEXT_SIZE: f32 = 13.0;
 const LABEL_SIZE: f32 = 12.0;
 
 const LINE_WIDTH: f32 = 1.4;
+const ROW_RADIUS: f32 = 2.4;
 const DOT_RADIUS: f32 = 3.6;
 const RIM: f32 = 1.2;
 
@@ -49,12 +51,15 @@ pub(super) fn graph(
 ) -> Result<()> {
     let panels = &spec.panels[..spec.panels.len().min(MOST_PANELS)];
     let time = TimeScale::around(panels.iter().map(|panel| panel.trace));
-    let ticks = calendar::ticks(time.first_us, time.last_us, time.width());
+    let ticks = time_ticks::ticks(time.first_us, time.last_us, time.width());
     let frames = layout::frames(panels.len(), size.1);
-    for (panel, &frame) in panels.iter().zip(&frames) {
+    for (at, (panel, &frame)) in panels.iter().zip(&frames).enumerate() {
         let value = value_scale(panel, spec);
         let axes = Axes { frame, time, value };
-        paint_panel(panel, spec.bands, &axes, &ticks, surface)?;
+        let name_end = paint_panel(panel, spec.bands, &axes, &ticks, surface)?;
+        if at == 0 {
+            paint_band_labels(spec.bands, &axes, name_end, surface)?;
+        }
     }
     if panels.is_empty() {
         outline(frames[0], surface)?;
@@ -80,13 +85,14 @@ fn finite(anomalies: &[(i64, f64)]) -> impl Iterator<Item = (i64, f64)> + '_ {
         .filter(|anomaly| anomaly.1.is_finite())
 }
 
+/// Returns where the panel's name ends.
 fn paint_panel(
     panel: &Panel<'_>,
     bands: &[Band<'_>],
     axes: &Axes,
     time_ticks: &[TimeTick],
     surface: &mut impl Surface,
-) -> Result<()> {
+) -> Result<f32> {
     let room = (axes.frame.bottom - axes.frame.top) / LABEL_HEIGHT;
     let ticks = axes.value.ticks(room.max(2) as usize);
     paint_silences(panel, axes, surface)?;
@@ -142,34 +148,41 @@ fn row(axes: &Axes, position: f64) -> Area {
     }
 }
 
-/// The part of the panel between two times, at least one pixel wide.
+/// The part of the panel between two times, at least three pixels wide.
 fn span(axes: &Axes, start_us: i64, end_us: i64) -> Area {
     let left = axes.time.x(start_us).round() as i32;
     let right = axes.time.x(end_us).round() as i32;
     Area {
         left,
-        right: right.max(left + 1),
+        right: right.max(left + 3),
         ..axes.frame
     }
 }
 
 fn paint_bands(bands: &[Band<'_>], axes: &Axes, surface: &mut impl Surface) -> Result<()> {
-    let mut free_from = f32::NEG_INFINITY;
-    for band in bands {
-        let area = span(
-            axes,
-            band.start_us.min(band.end_us),
-            band.end_us.max(band.start_us),
-        );
-        surface.fill(area, ORANGE, 0.22)?;
-        let label = one_line(band.label);
-        let width = Face::get()?.width(&label, LABEL_SIZE);
-        let left = area.left as f32 + 3.0;
-        if left >= free_from && left + width <= axes.frame.right as f32 {
-            let lettering = lettering(LABEL_SIZE, GREY, Align::Left);
-            surface.text(&label, (left, axes.frame.top as f32 + 10.0), lettering)?;
-            free_from = left + width + 8.0;
-        }
+    for band in bands.iter().filter(|band| axes.time.shows(band)) {
+        surface.fill(span(axes, band.start_us, band.end_us), ORANGE, 0.22)?;
+    }
+    Ok(())
+}
+
+/// The labels of `bands` above the panel, right of `free_from`, as far as they leave each other room.
+fn paint_band_labels(
+    bands: &[Band<'_>],
+    axes: &Axes,
+    free_from: f32,
+    surface: &mut impl Surface,
+) -> Result<()> {
+    let mut shown: Vec<&Band<'_>> = bands.iter().filter(|band| axes.time.shows(band)).collect();
+    shown.sort_by_key(|band| (band.start_us, band.end_us));
+    let mut row = LabelRow {
+        y: axes.frame.top as f32 - 11.0,
+        free_from,
+    };
+    for band in shown {
+        let area = span(axes, band.start_us, band.end_us);
+        let middle = (area.left + area.right) as f32 / 2.0;
+        row.write(&one_line(band.label), middle, DARK_ORANGE, surface)?;
     }
     Ok(())
 }
@@ -203,7 +216,7 @@ fn paint_line(panel: &Panel<'_>, axes: &Axes, surface: &mut impl Surface) -> Res
         let places: Vec<Place> = stroke.into_iter().map(|point| axes.place(point)).collect();
         surface.line(&places, LINE_WIDTH, BLUE)?;
         if panel.trace.rows() <= FEW_ROWS || places.len() == 1 {
-            surface.dots(&places, LINE_WIDTH + 0.6, BLUE)?;
+            surface.dots(&places, ROW_RADIUS, BLUE)?;
         }
     }
     Ok(())
@@ -215,7 +228,7 @@ fn paint_anomalies(panel: &Panel<'_>, axes: &Axes, surface: &mut impl Surface) -
     surface.dots(&centres, DOT_RADIUS, RED)
 }
 
-/// Where the anomalies stand, each pixel once, in the order of the pixels.
+/// Where the anomalies stand, each pixel once.
 fn distinct(anomalies: &[(i64, f64)], axes: &Axes) -> Vec<Place> {
     let mut dots = distinct_cells(anomalies, axes, 1);
     if dots.len() > MANY_DOTS {
@@ -258,34 +271,39 @@ fn paint_value_labels(axes: &Axes, ticks: &Ticks, surface: &mut impl Surface) ->
     Ok(())
 }
 
-/// The column's name above its panel, with what the axis needs to be told of.
+/// The column's name above its panel, with what is to be known of its axis. Returns where it ends.
 fn paint_name(
     panel: &Panel<'_>,
     axes: &Axes,
     ticks: &Ticks,
     surface: &mut impl Surface,
-) -> Result<()> {
-    let mut remarks = String::new();
+) -> Result<f32> {
+    let mut remarks = Vec::new();
     if axes.value.is_log() {
-        remarks.push_str("  (log scale)");
+        remarks.push("log scale".to_string());
     }
     if let Some(offset) = &ticks.offset {
-        remarks.push_str(&format!("  (labels: + {offset})"));
+        remarks.push(format!("labels: + {offset}"));
     }
     if panel.trace.rows() == 0 {
-        remarks.push_str("  (no rows)");
+        remarks.push("no rows".to_string());
     }
+    let remarks = match remarks.is_empty() {
+        true => String::new(),
+        false => format!("({})", remarks.join(", ")),
+    };
     let face = Face::get()?;
     let name = face.shortened(&one_line(panel.name), TEXT_SIZE, 700.0);
     let y = axes.frame.top as f32 - 11.0;
     let left = axes.frame.left as f32;
     surface.text(&name, (left, y), lettering(TEXT_SIZE, INK, Align::Left))?;
-    let after = left + face.width(&name, TEXT_SIZE);
+    let after = left + face.width(&name, TEXT_SIZE) + 9.0;
     surface.text(
         &remarks,
         (after, y),
         lettering(TEXT_SIZE, GREY, Align::Left),
-    )
+    )?;
+    Ok(after + face.width(&remarks, TEXT_SIZE) + 12.0)
 }
 
 fn paint_time_axis(
@@ -310,7 +328,7 @@ fn paint_time_axis(
     }
     let caption = format!(
         "Time (UTC): {}",
-        calendar::window(time.first_us, time.last_us)
+        time_ticks::window(time.rows_us.0, time.rows_us.1)
     );
     let middle = (layout::LEFT + layout::RIGHT) as f32 / 2.0;
     let lettering = lettering(LABEL_SIZE, GREY, Align::Centre);
@@ -415,10 +433,12 @@ fn legend(spec: &GraphSpec<'_>) -> Vec<Entry> {
         symbol,
         text: one_line(text),
     };
-    let anomalies = spec.panels.iter().map(|panel| panel.anomalies.len()).sum();
     let mut entries = vec![
         entry(Symbol::Line, "Normal traffic"),
-        entry(Symbol::Dot, &format!("Anomaly ({})", count(anomalies))),
+        entry(
+            Symbol::Dot,
+            &format!("Anomaly ({})", count(anomalous_rows(spec.panels))),
+        ),
     ];
     if spec
         .panels
@@ -440,6 +460,44 @@ fn legend(spec: &GraphSpec<'_>) -> Vec<Entry> {
     entries
 }
 
+/// Number of rows marked. Panels that all mark the same times show the columns of the same rows.
+fn anomalous_rows(panels: &[Panel<'_>]) -> usize {
+    let marks_the_same = |a: &Panel<'_>, b: &Panel<'_>| {
+        let (a, b) = (a.anomalies.iter(), b.anomalies.iter());
+        a.map(|row| row.0).eq(b.map(|row| row.0))
+    };
+    let are_same_rows = panels
+        .windows(2)
+        .all(|pair| marks_the_same(&pair[0], &pair[1]));
+    let counts = panels.iter().map(|panel| panel.anomalies.len());
+    counts
+        .take(if are_same_rows { 1 } else { panels.len() })
+        .sum()
+}
+
 fn lettering(size: f32, color: RGBColor, align: Align) -> Lettering {
     Lettering { size, color, align }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::graph::Trace;
+
+    #[test]
+    fn a_row_that_is_marked_in_every_panel_is_counted_once() {
+        let trace = Trace::new(0, 10);
+        let panel = |anomalies| Panel {
+            name: "value",
+            trace: &trace,
+            anomalies,
+        };
+        let marked = |panels: &[Panel<'_>]| anomalous_rows(panels);
+        assert_eq!(marked(&[]), 0);
+        assert_eq!(
+            marked(&[panel(&[(1, 5.0), (2, 6.0)]), panel(&[(1, 50.0), (2, 60.0)])]),
+            2
+        );
+        assert_eq!(marked(&[panel(&[(1, 5.0)]), panel(&[(3, 6.0)])]), 2);
+    }
 }

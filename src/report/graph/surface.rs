@@ -108,36 +108,28 @@ impl Surface for Pixels<'_> {
         for pair in places.windows(2) {
             add_segment(&mut mask, pair[0], pair[1], width, area);
         }
-        let mut drawn = Ok(());
-        let canvas = &mut self.canvas;
+        let mut brush = Brush::new(&mut self.canvas, color);
         mask.for_each_pixel(|at, share| {
-            if share > 0.004 {
-                let place = (
-                    area.left + at as i32 % columns,
-                    area.top + at as i32 / columns,
-                );
-                let color = color.mix(f64::from(share.min(1.0))).to_backend_color();
-                if let Err(error) = canvas.draw_pixel(place, color) {
-                    drawn = Err(refused(error));
-                }
+            // Most pixels of the area are not covered, but for what is left of rounded sums.
+            if share > FAINTEST {
+                let (x, y) = (at as i32 % columns, at as i32 / columns);
+                brush.touch(area.left + x, area.top + y, share);
             }
         });
-        drawn
+        brush.finish()
     }
 
     fn dots(&mut self, centres: &[Place], radius: f32, color: RGBColor) -> Result<()> {
         for &centre in centres {
             let area = self.area_around(&[centre], radius);
+            let mut brush = Brush::new(&mut self.canvas, color);
             for y in area.top..area.bottom {
                 for x in area.left..area.right {
                     let distance = (x as f32 + 0.5 - centre.0).hypot(y as f32 + 0.5 - centre.1);
-                    let share = f64::from((radius + 0.5 - distance).clamp(0.0, 1.0));
-                    if share > 0.0 {
-                        let color = color.mix(share).to_backend_color();
-                        self.canvas.draw_pixel((x, y), color).map_err(refused)?;
-                    }
+                    brush.touch(x, y, radius + 0.5 - distance);
                 }
             }
+            brush.finish()?;
         }
         Ok(())
     }
@@ -151,16 +143,52 @@ impl Surface for Pixels<'_> {
         };
         // Capitals are 0.73 em high.
         let baseline = (place.1 + 0.365 * lettering.size).round() as i32;
-        let canvas = &mut self.canvas;
-        let mut drawn = Ok(());
+        let mut brush = Brush::new(&mut self.canvas, lettering.color);
         let pen = (left, baseline);
         self.glyphs.draw(text, lettering.size, pen, |x, y, share| {
-            let color = lettering.color.mix(f64::from(share)).to_backend_color();
-            if let Err(error) = canvas.draw_pixel((x, y), color) {
-                drawn = Err(refused(error));
-            }
+            brush.touch(x, y, share);
         })?;
-        drawn
+        brush.finish()
+    }
+}
+
+/// Blends one colour into single pixels.
+struct Brush<'b, 'a> {
+    canvas: &'b mut BitMapBackend<'a>,
+    color: RGBColor,
+    outcome: Result<()>,
+}
+
+/// Shades between not covered and covered: enough for smooth edges, few enough for a PNG's table
+/// of colours.
+const SHADES: f32 = 12.0;
+
+/// Below this share covered a pixel stays as it is.
+const FAINTEST: f32 = 0.5 / SHADES;
+
+impl<'b, 'a> Brush<'b, 'a> {
+    fn new(canvas: &'b mut BitMapBackend<'a>, color: RGBColor) -> Self {
+        Self {
+            canvas,
+            color,
+            outcome: Ok(()),
+        }
+    }
+
+    /// Covers `share` of a pixel: none of it up to 0, all of it from 1.
+    fn touch(&mut self, x: i32, y: i32, share: f32) {
+        // Rounded by a cast: this runs for every pixel of every line, and `round` is a call.
+        let shade = ((share * SHADES + 0.5) as i32).min(SHADES as i32);
+        if shade >= 1 {
+            let color = self.color.mix(f64::from(shade) / f64::from(SHADES));
+            if let Err(error) = self.canvas.draw_pixel((x, y), color.to_backend_color()) {
+                self.outcome = Err(refused(error));
+            }
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        self.outcome
     }
 }
 
@@ -171,21 +199,20 @@ fn add_segment(mask: &mut Rasterizer, from: Place, to: Place, width: f32, area: 
     if length == 0.0 {
         return;
     }
-    let half = width / 2.0;
-    let (along_x, along_y) = (dx / length * half, dy / length * half);
-    // Half a width longer at either end, so that the segments of a bend meet. All outlines run the
-    // same way round, so that they add up instead of cutting holes into each other.
-    let corner = |end: Place, ahead: f32, aside: f32| -> RasterPoint {
+    let (aside_x, aside_y) = (-dy / length * width / 2.0, dx / length * width / 2.0);
+    let corner = |end: Place, side: f32| -> RasterPoint {
         point(
-            end.0 + along_x * ahead - along_y * aside - area.left as f32,
-            end.1 + along_y * ahead + along_x * aside - area.top as f32,
+            end.0 + side * aside_x - area.left as f32,
+            end.1 + side * aside_y - area.top as f32,
         )
     };
+    // All outlines run the same way round, so that they add up instead of cutting holes into each
+    // other.
     let corners = [
-        corner(from, -1.0, 1.0),
-        corner(to, 1.0, 1.0),
-        corner(to, 1.0, -1.0),
-        corner(from, -1.0, -1.0),
+        corner(from, 1.0),
+        corner(to, 1.0),
+        corner(to, -1.0),
+        corner(from, -1.0),
     ];
     for at in 0..4 {
         mask.draw_line(corners[at], corners[(at + 1) % 4]);
@@ -248,6 +275,9 @@ impl Surface for Svg<'_> {
     }
 
     fn text(&mut self, text: &str, place: Place, lettering: Lettering) -> Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
         // plotters counts a font's size from the foot of a "g" to the top of an "Å".
         let size = f64::from(lettering.size) * 1.24;
         let font = FontDesc::new(FontFamily::Name(FAMILY), size, FontStyle::Normal);

@@ -49,31 +49,17 @@ impl Trace {
     /// Adds rows: `timestamps_us` in microseconds since 1970 (UTC) and their `values`.
     ///
     /// Where one slice is longer, its surplus is ignored. Costs about a nanosecond a row when the
-    /// rows are sorted by time, some more when they are not.
+    /// rows are sorted by time, some ten when they are not.
     pub fn push(&mut self, timestamps_us: &[i64], values: &[f64]) {
-        // Neighbours mostly share a column: it is worked on in a local copy, and a division is
-        // needed only where the time leaves it.
-        let mut current = 0;
-        let mut start_us = self.first_us;
-        let mut column = self.columns[0];
-        let mut rows = 0;
-        for (&time_us, &value) in timestamps_us.iter().zip(values) {
-            if !value.is_finite() {
-                continue;
-            }
-            if time_us.wrapping_sub(start_us) as u64 >= self.column_us {
-                self.columns[current] = column;
-                current = self.index(time_us);
-                start_us = self
-                    .first_us
-                    .wrapping_add_unsigned(current as u64 * self.column_us);
-                column = self.columns[current];
-            }
-            column.add((time_us, value));
-            rows += 1;
+        let rows = timestamps_us.len().min(values.len());
+        let (mut times, mut values) = (&timestamps_us[..rows], &values[..rows]);
+        // Neighbours mostly share a column: the division that finds it is needed once for them all.
+        while let Some(&time_us) = times.first() {
+            let index = self.index(time_us);
+            let run = self.sorted_run(index, times);
+            self.rows += self.columns[index].add_run(&times[..run], &values[..run]);
+            (times, values) = (&times[run..], &values[run..]);
         }
-        self.columns[current] = column;
-        self.rows += rows;
     }
 
     /// Adds the rows of `other`, which must have been made for the same time window.
@@ -124,8 +110,11 @@ impl Trace {
                 strokes.push(Vec::new());
             }
             if let Some(stroke) = strokes.last_mut() {
-                stroke.extend(column.points());
-                stroke.dedup();
+                for point in column.points() {
+                    if stroke.last() != Some(&point) {
+                        stroke.push(point);
+                    }
+                }
             }
             previous_us = Some(column.last.0);
         }
@@ -157,6 +146,22 @@ impl Trace {
             .clamp(self.first_us, self.last_us)
             .abs_diff(self.first_us);
         (since_start / self.column_us) as usize
+    }
+
+    /// How many of the first `times` are in ascending order and belong to the column at `index`,
+    /// as the first one does.
+    fn sorted_run(&self, index: usize, times: &[i64]) -> usize {
+        let start_us = self
+            .first_us
+            .wrapping_add_unsigned(index as u64 * self.column_us);
+        let mut previous_us = i64::MIN;
+        let run = times.iter().take_while(|&&time_us| {
+            let follows = time_us >= previous_us;
+            previous_us = time_us;
+            follows && (time_us.wrapping_sub(start_us) as u64) < self.column_us
+        });
+        // Times outside the window belong to a column without lying in it.
+        run.count().max(1)
     }
 
     fn silence_us(&self) -> u64 {
@@ -196,6 +201,37 @@ impl Column {
         self.widen(point, point, point, point);
     }
 
+    /// Adds rows sorted by time; returns how many of them were finite.
+    fn add_run(&mut self, times: &[i64], values: &[f64]) -> u64 {
+        let Some((lowest, highest)) = extremes(values).filter(|_| values.len() >= LANES) else {
+            let rows = times.iter().copied().zip(values.iter().copied());
+            let finite = rows.filter(|row| row.1.is_finite());
+            return finite.map(|row| self.add(row)).count() as u64;
+        };
+        let rows = || times.iter().copied().zip(values.iter().copied());
+        let first_us = times[0];
+        rows()
+            .take_while(|row| row.0 == first_us)
+            .for_each(|row| self.add(row));
+        let last_us = times[times.len() - 1];
+        rows()
+            .rev()
+            .take_while(|row| row.0 == last_us)
+            .for_each(|row| self.add(row));
+        // The search for the row comes only where it matters, which is ever more seldom.
+        if lowest <= self.lowest.1 || highest >= self.highest.1 {
+            rows()
+                .find(|row| row.1 == lowest)
+                .into_iter()
+                .for_each(|row| self.add(row));
+            rows()
+                .find(|row| row.1 == highest)
+                .into_iter()
+                .for_each(|row| self.add(row));
+        }
+        values.len() as u64
+    }
+
     fn merge(&mut self, other: &Self) {
         self.widen(other.first, other.last, other.lowest, other.highest);
     }
@@ -225,6 +261,47 @@ impl Column {
             [self.first, self.highest, self.lowest, self.last]
         }
     }
+}
+
+/// Values that [`extremes`] looks at in one step.
+const LANES: usize = 8;
+
+/// The lowest and the highest of `values`; nothing where one of them is not finite.
+///
+/// Done in lanes of their own, since the compiler may not reorder sums and comparisons of floats.
+fn extremes(values: &[f64]) -> Option<(f64, f64)> {
+    let mut lowest = [f64::INFINITY; LANES];
+    let mut highest = [f64::NEG_INFINITY; LANES];
+    // Zero as long as all values are finite: infinity times zero is not a number.
+    let mut zero = [0.0; LANES];
+    let (blocks, rest) = values.as_chunks::<LANES>();
+    for block in blocks {
+        for lane in 0..LANES {
+            lowest[lane] = if block[lane] < lowest[lane] {
+                block[lane]
+            } else {
+                lowest[lane]
+            };
+            highest[lane] = if block[lane] > highest[lane] {
+                block[lane]
+            } else {
+                highest[lane]
+            };
+            zero[lane] += block[lane] * 0.0;
+        }
+    }
+    let is_finite = zero.iter().all(|&zero| zero == 0.0) && rest.iter().all(|v| v.is_finite());
+    let lowest = lowest
+        .iter()
+        .chain(rest)
+        .copied()
+        .fold(f64::INFINITY, f64::min);
+    let highest = highest
+        .iter()
+        .chain(rest)
+        .copied()
+        .fold(f64::NEG_INFINITY, f64::max);
+    is_finite.then_some((lowest, highest))
 }
 
 #[cfg(test)]
@@ -331,6 +408,23 @@ mod tests {
             let mut merged = trace_of((0, 3000), right);
             merged.merge(trace_of((0, 3000), left));
             prop_assert_eq!(merged, whole);
+        }
+
+        #[test]
+        fn one_block_gives_what_single_rows_give(
+            mut rows in prop::collection::vec((0i64..2000, prop_oneof![-3i32..3, Just(i32::MAX)]), 0..300),
+            is_sorted in any::<bool>(),
+        ) {
+            if is_sorted {
+                rows.sort_unstable();
+            }
+            let value = |v| if v == i32::MAX { f64::NAN } else { f64::from(v) };
+            let rows: Vec<Point> = rows.into_iter().map(|(t, v)| (t / 100, value(v))).collect();
+            let mut singly = Trace::new(0, 20_000);
+            for (time_us, value) in &rows {
+                singly.push(&[*time_us], &[*value]);
+            }
+            prop_assert_eq!(trace_of((0, 20_000), &rows), singly);
         }
 
         #[test]

@@ -283,7 +283,7 @@ mod tests {
                 "6: 12:00 [Thu Apr 10 2014], 00:00 [Fri Apr 11 2014], 12:00",
             ),
             (14 * DAY, "14: Fri Apr 11 [2014], Sat Apr 12, Sun Apr 13"),
-            (90 * DAY, "12: Mon Apr 14 [2014], Mon Apr 21, Mon Apr 28"),
+            (90 * DAY, "13: Mon Apr 14 [2014], Mon Apr 21, Mon Apr 28"),
             (365 * DAY, "12: May [2014], Jun, Jul"),
             (3653 * DAY, "10: 2015, 2016, 2017"),
             (100 * 36525 * DAY / 100, "10: 2020, 2030, 2040"),

@@ -1,0 +1,374 @@
+//! A step function of a value: cuts in ascending order, and a score for each interval between them.
+//!
+//! In: the steps, once, then values. Out: the interval of each value or its score, in about the
+//! time of two reads from memory. The answer is that of a binary search among the cuts; only the
+//! way there is shorter.
+//!
+//! The bits of a number, read as a whole number, grow with the number, and grow by a fixed amount
+//! whenever it doubles. Equal steps of these *keys* suit both narrow clusters and spikes a
+//! thousand times as high, so a first table splits the keys from the first cut to the last into
+//! equal buckets. The range from a bucket's own first cut to its last is split again, now evenly
+//! by value, into about as many slots as it has cuts; a second table says how many cuts lie before
+//! each slot. What is left is to count the cuts of one slot that are below the value: almost always
+//! [`NEAR`] comparisons, done without a branch. Slots with more (cuts crowded into one spot of
+//! their bucket) are marked and searched by halving.
+//!
+//! A larger value never gets an earlier slot, since each step of the arithmetic keeps the order
+//! even after rounding. Therefore cuts in earlier slots are below the value, and cuts in later
+//! slots are not, and it does not matter where exactly a slot begins.
+
+/// Buckets of the first table, a power of two. 1,024 of 32 bytes fit the fastest cache.
+const BUCKETS: usize = 1 << 10;
+
+/// Slots for each cut of a bucket.
+const SLOTS_PER_CUT: f64 = 1.5;
+
+/// Cuts that are compared with a value in any case.
+const NEAR: usize = 3;
+
+/// Values looked up side by side: their slots first, then the steps there, so that the processor
+/// reads ahead for many values at a time.
+const BLOCK: usize = 32;
+
+/// A step function with a coarse index over its cuts.
+#[derive(Debug, Clone)]
+pub(super) struct Steps {
+    /// The steps in ascending order; the last interval has infinity for its cut, as have [`NEAR`]
+    /// more behind it.
+    steps: Vec<Step>,
+    /// The first and the last cut. Other values are looked up as if they were the nearer of these,
+    /// NaN as if it were the first.
+    lowest: f64,
+    highest: f64,
+    shift: u32,
+    buckets: Box<[Bucket; BUCKETS]>,
+    /// For each slot, the number of cuts in earlier slots, and in the top bit whether it is crowded.
+    slots: Vec<u32>,
+}
+
+/// The interval up to and including `cut`, side by side with its score since both are needed together.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    cut: f64,
+    score: f64,
+}
+
+/// The values of one bucket, from its first cut to its last.
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    first: f64,
+    last: f64,
+    /// Slots for each unit of the value.
+    density: f64,
+    /// The number of its first slot, plus [`WHOLE`].
+    slot: f64,
+}
+
+/// 2^52: a number is rounded to a whole one by adding this, and the whole number can then be read
+/// from its lowest bits. That is one instruction where a conversion takes several.
+const WHOLE: f64 = (1_u64 << 52) as f64;
+
+/// Marks a slot with more than [`NEAR`] cuts.
+const CROWDED: u32 = 1 << 31;
+
+impl Steps {
+    /// The function that is `scores[i]` above `cuts[i - 1]` and up to `cuts[i]`.
+    ///
+    /// The cuts are ascending, finite and without -0; there is one score more than cuts.
+    pub(super) fn new(cuts: &[f64], scores: impl Iterator<Item = f64>) -> Self {
+        assert!(
+            cuts.len() < CROWDED as usize / 4,
+            "more cuts than 8 GiB hold"
+        );
+        let lowest = cuts.first().copied().unwrap_or(f64::INFINITY);
+        let highest = cuts.last().copied().unwrap_or(f64::INFINITY);
+        let ends = cuts.iter().copied().chain([f64::INFINITY]);
+        let steps = ends.zip(scores).map(|(cut, score)| Step { cut, score });
+        let behind = Step {
+            cut: f64::INFINITY,
+            score: f64::NAN,
+        };
+        let bits = u64::BITS - distance::<true>(lowest, highest).leading_zeros();
+        let mut table = Self {
+            steps: steps.chain([behind; NEAR]).collect(),
+            lowest,
+            highest,
+            shift: bits.saturating_sub(BUCKETS.trailing_zeros()),
+            buckets: Box::new([Bucket::EMPTY; BUCKETS]),
+            slots: Vec::with_capacity((cuts.len() as f64 * (SLOTS_PER_CUT + 1.0)) as usize + 2),
+        };
+        let mut from = 0;
+        while from < cuts.len() {
+            let number = table.bucket_of::<true>(cuts[from]);
+            let in_bucket = |cut: &&f64| table.bucket_of::<true>(**cut) == number;
+            let to = from + cuts[from..].iter().take_while(in_bucket).count();
+            table.buckets[number] = Bucket::new(&cuts[from..to], from, &mut table.slots);
+            from = to;
+        }
+        // Buckets without a cut lead to the first slot behind them.
+        let mut behind = table.slots.len() as u32;
+        table.slots.extend([cuts.len() as u32; 2]);
+        for bucket in table.buckets.iter_mut().rev() {
+            if bucket.slot == 0.0 {
+                *bucket = Bucket::at(behind);
+            } else {
+                behind = bucket.first_slot();
+            }
+        }
+        table
+    }
+
+    /// Number of intervals.
+    pub(super) fn len(&self) -> usize {
+        self.steps.len() - NEAR
+    }
+
+    /// The highest value of interval `interval`: infinity for the last one.
+    pub(super) fn end(&self, interval: usize) -> f64 {
+        self.steps[..self.len()][interval].cut
+    }
+
+    /// The score of interval `interval`.
+    pub(super) fn score(&self, interval: usize) -> f64 {
+        self.steps[..self.len()][interval].score
+    }
+
+    /// The interval of `value`: the number of cuts below it, 0 for a NaN.
+    pub(super) fn interval_of(&self, value: f64) -> usize {
+        let slot = self.slot::<true>(value);
+        self.step_in(slot, self.slots[slot as usize], value).0
+    }
+
+    /// Calls `found` with the interval and the score of each value, and with its partner in `partners`.
+    #[inline(always)]
+    pub(super) fn each<T>(
+        &self,
+        values: &[f64],
+        partners: &mut [T],
+        found: impl FnMut(&mut T, usize, f64),
+    ) {
+        if self.lowest < 0.0 {
+            self.each_key::<T, true>(values, partners, found);
+        } else {
+            self.each_key::<T, false>(values, partners, found);
+        }
+    }
+
+    #[inline(always)]
+    fn each_key<T, const SIGNED: bool>(
+        &self,
+        values: &[f64],
+        partners: &mut [T],
+        mut found: impl FnMut(&mut T, usize, f64),
+    ) {
+        let (blocks, rest) = values.as_chunks::<BLOCK>();
+        let (partner_blocks, partners) = partners.as_chunks_mut::<BLOCK>();
+        for (values, partners) in blocks.iter().zip(partner_blocks) {
+            let slots = values.map(|value| self.slot::<SIGNED>(value));
+            let before = slots.map(|slot| self.slots[slot as usize]);
+            for (((partner, &value), slot), before) in
+                partners.iter_mut().zip(values).zip(slots).zip(before)
+            {
+                let (interval, score) = self.step_in(slot, before, value);
+                found(partner, interval, score);
+            }
+        }
+        for (partner, &value) in partners.iter_mut().zip(rest) {
+            let slot = self.slot::<SIGNED>(value);
+            let (interval, score) = self.step_in(slot, self.slots[slot as usize], value);
+            found(partner, interval, score);
+        }
+    }
+
+    /// The bucket of a value from the first to the last cut. Keys need not be `SIGNED` if no cut
+    /// is negative.
+    #[inline(always)]
+    fn bucket_of<const SIGNED: bool>(&self, value: f64) -> usize {
+        // The remainder changes nothing but lets the compiler see that the index is in range.
+        (distance::<SIGNED>(self.lowest, value) >> self.shift) as usize % BUCKETS
+    }
+
+    /// The slot that `value` belongs to.
+    #[inline(always)]
+    fn slot<const SIGNED: bool>(&self, value: f64) -> u32 {
+        let value = within(value, self.lowest, self.highest);
+        self.buckets[self.bucket_of::<SIGNED>(value)].slot(value)
+    }
+
+    /// The interval and the score of `value`, which belongs to slot `slot` with the entry `before`.
+    #[inline(always)]
+    fn step_in(&self, slot: u32, before: u32, value: f64) -> (usize, f64) {
+        if before & CROWDED != 0 {
+            return self.search(slot, value);
+        }
+        let from = before as usize;
+        let near = &self.steps[from..from + NEAR + 1];
+        let below = near[..NEAR]
+            .iter()
+            .map(|step| usize::from(step.cut < value))
+            .sum::<usize>();
+        (from + below, near[below].score)
+    }
+
+    /// The interval and the score of `value`, which belongs to the crowded slot `slot`.
+    #[cold]
+    #[inline(never)]
+    fn search(&self, slot: u32, value: f64) -> (usize, f64) {
+        let from = (self.slots[slot as usize] & !CROWDED) as usize;
+        let to = (self.slots[slot as usize + 1] & !CROWDED) as usize;
+        let place = from + self.steps[from..to].partition_point(|step| step.cut < value);
+        (place, self.steps[place].score)
+    }
+}
+
+impl Bucket {
+    const EMPTY: Self = Self {
+        first: 0.0,
+        last: 0.0,
+        density: 0.0,
+        slot: 0.0,
+    };
+
+    /// A bucket without cuts: all its values belong to slot `slot`.
+    fn at(slot: u32) -> Self {
+        Self {
+            slot: WHOLE + f64::from(slot),
+            ..Self::EMPTY
+        }
+    }
+
+    /// The bucket of `cuts`, with `before` cuts in the buckets before it; appends its slots.
+    fn new(cuts: &[f64], before: usize, slots: &mut Vec<u32>) -> Self {
+        let mut bucket = Self::at(slots.len() as u32);
+        let &[first, .., last] = cuts else {
+            slots.push(before as u32);
+            return bucket;
+        };
+        bucket.first = first;
+        let density = (cuts.len() as f64 * SLOTS_PER_CUT) / (last - first);
+        // If the width is too large or too small for this, the bucket stays one crowded slot.
+        if density.is_finite() && density > 0.0 {
+            bucket.last = last;
+            bucket.density = density;
+        } else {
+            bucket.last = first;
+        }
+        let mut from = 0;
+        for number in bucket.first_slot()..=bucket.slot(last) {
+            let count = cuts[from..]
+                .iter()
+                .take_while(|&&cut| bucket.slot(cut) == number)
+                .count();
+            let crowded = if count > NEAR { CROWDED } else { 0 };
+            slots.push((before + from) as u32 | crowded);
+            from += count;
+        }
+        bucket
+    }
+
+    fn first_slot(&self) -> u32 {
+        self.slot.to_bits() as u32
+    }
+
+    /// The slot that `value` belongs to, which is of this bucket.
+    #[inline(always)]
+    fn slot(&self, value: f64) -> u32 {
+        let value = within(value, self.first, self.last);
+        ((value - self.first) * self.density + self.slot).to_bits() as u32
+    }
+}
+
+/// The bits of `value` in the order of numbers.
+#[inline(always)]
+fn key<const SIGNED: bool>(value: f64) -> u64 {
+    let bits = value.to_bits();
+    if SIGNED {
+        bits ^ ((bits as i64 >> 63) as u64 >> 1)
+    } else {
+        bits
+    }
+}
+
+/// How many keys `to` is above `from`.
+#[inline(always)]
+fn distance<const SIGNED: bool>(from: f64, to: f64) -> u64 {
+    key::<SIGNED>(to).wrapping_sub(key::<SIGNED>(from))
+}
+
+/// `value`, or the nearer of the bounds; `low` for a NaN.
+///
+/// Not `max` and `min`, which take more instructions to treat a NaN on either side alike.
+#[inline(always)]
+fn within(value: f64, low: f64, high: f64) -> f64 {
+    let value = if value > low { value } else { low };
+    if value < high { value } else { high }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn finds_what_halving_finds(mut cuts: Vec<f64>, values: &[f64]) {
+        cuts.iter_mut().for_each(|cut| *cut += 0.0);
+        cuts.sort_by(f64::total_cmp);
+        cuts.dedup();
+        let steps = Steps::new(&cuts, (0..=cuts.len()).map(|i| i as f64));
+        assert_eq!(steps.len(), cuts.len() + 1);
+        let near_cuts = cuts
+            .iter()
+            .flat_map(|cut| [cut.next_down(), *cut, cut.next_up()]);
+        for value in values.iter().copied().chain(near_cuts) {
+            let expected = cuts.partition_point(|&cut| cut < value);
+            assert_eq!(steps.interval_of(value), expected, "{value}");
+            let mut found = [(0, 0.0); BLOCK + 1];
+            steps.each(&[value; BLOCK + 1], &mut found, |found, interval, score| {
+                *found = (interval, score);
+            });
+            assert_eq!(found, [(expected, expected as f64); BLOCK + 1]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_is_found_among_any_cuts(
+            wide in prop::collection::vec(any::<f64>().prop_filter("finite", |v| v.is_finite()), 0..60),
+            narrow in prop::collection::vec(0_u64..400, 0..200),
+            centre in any::<f64>().prop_filter("finite", |v| v.is_finite() && v.abs() < 1e300),
+            values in prop::collection::vec(any::<f64>(), 0..60),
+        ) {
+            let crowd = narrow.iter().map(|&steps| f64::from_bits(centre.to_bits() + steps));
+            finds_what_halving_finds(wide.iter().copied().chain(crowd).collect(), &values);
+        }
+    }
+
+    #[test]
+    fn special_values_are_found() {
+        let special = [
+            f64::NEG_INFINITY,
+            f64::MIN,
+            -1.0,
+            -0.0,
+            0.0,
+            5e-324,
+            1.0,
+            f64::MAX,
+            f64::INFINITY,
+            f64::NAN,
+            -f64::NAN,
+        ];
+        finds_what_halving_finds(vec![], &special);
+        finds_what_halving_finds(vec![0.0], &special);
+        finds_what_halving_finds(vec![f64::MIN, f64::MAX], &special);
+        finds_what_halving_finds(vec![-5e-324, 0.0, 5e-324], &special);
+        finds_what_halving_finds((0..5000).map(f64::from).collect(), &special);
+    }
+
+    #[test]
+    fn few_slots_are_crowded_on_evenly_spread_cuts() {
+        let cuts: Vec<f64> = (0..70_000).map(|i| f64::from(i).sqrt() - 100.0).collect();
+        let steps = Steps::new(&cuts, std::iter::repeat_n(0.5, 70_001));
+        let crowded = steps.slots.iter().filter(|&slot| slot & CROWDED != 0);
+        assert!(crowded.count() * 100 < steps.slots.len());
+    }
+}
