@@ -9,6 +9,7 @@ use clap::error::ErrorKind as UsageError;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::batch;
+use crate::bench;
 use crate::detect::{Contamination, DetectOptions, ThresholdRule};
 use crate::discover;
 use crate::error::{Error, ErrorKind, Result, printable};
@@ -41,6 +42,8 @@ enum Command {
     Scan(Box<ScanArgs>),
     /// Make labelled synthetic traffic: for demonstrations, tests and benchmarks
     Generate(GenerateArgs),
+    /// Measure each stage of a scan on given files: rows and bytes a second, peak memory
+    Bench(BenchArgs),
 }
 
 #[derive(Debug, Args)]
@@ -235,6 +238,33 @@ struct ScanArgs {
 }
 
 #[derive(Debug, Args)]
+struct BenchArgs {
+    /// Files, folders or quoted globs
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+
+    /// Runs of each stage; the medians are reported
+    #[arg(long, value_name = "N", default_value = "5")]
+    runs: NonZeroUsize,
+
+    /// Name of the timestamp column, without regard to case
+    #[arg(long, value_name = "NAME", default_value = "timestamp")]
+    timestamp_column: String,
+
+    /// Name of a value column, without regard to case; repeat it to judge several together
+    #[arg(long, value_name = "NAME", default_value = "value")]
+    value_column: Vec<String>,
+
+    /// Threads to use; 0 takes all there are
+    #[arg(short = 'j', long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+
+    /// Print the measurements as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 struct GenerateArgs {
     /// The file to write, or with --files or --sample the folder; - writes a single file's rows to
     /// standard output, without labels
@@ -337,6 +367,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
             scan(*args, typed.collect())
         }
         Command::Generate(args) => generate(&args).map(|()| 0),
+        Command::Bench(args) => measure(&args).map(|()| 0),
     }
 }
 
@@ -351,12 +382,7 @@ pub fn exit_code(error: &Error) -> u8 {
 fn scan(args: ScanArgs, typed: Vec<String>) -> Result<u8> {
     let plan = args.plan()?;
     let voice = Voice::new(&args);
-    if args.threads > 0 {
-        // A pool that is already there, as in a test, stays as it is.
-        let _ = rayon::ThreadPoolBuilder::new()
-            .num_threads(args.threads)
-            .build_global();
-    }
+    use_threads(args.threads);
     if args.dry_run {
         return dry_run(&plan);
     }
@@ -384,6 +410,38 @@ fn scan(args: ScanArgs, typed: Vec<String>) -> Result<u8> {
         );
     }
     Ok(summary.totals.exit_code())
+}
+
+fn measure(args: &BenchArgs) -> Result<()> {
+    use_threads(args.threads);
+    let mut plan = Plan::new(&args.paths);
+    plan.ingest.timestamp_column.clone_from(&args.timestamp_column);
+    plan.ingest.value_columns.clone_from(&args.value_column);
+    plan.detect.forest = ForestParams::new(
+        default_trees(args.value_column.len()).get(),
+        SampleSize::default(),
+        plan.detect.forest.seed(),
+    )?;
+    let measured = bench::measure(&plan, args.runs.get())?;
+    to_stdout(&match args.json {
+        true => measured.to_json(),
+        false => measured.to_table(),
+    })
+}
+
+/// Sets the number of threads; 0 leaves it to the machine.
+fn use_threads(threads: usize) {
+    if threads > 0 {
+        // A pool that is already there, as in a test, stays as it is.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    }
+}
+
+fn default_trees(columns: usize) -> NonZeroUsize {
+    match columns {
+        0 | 1 => ForestParams::default().trees(),
+        _ => TREES_WITH_SEVERAL_COLUMNS,
+    }
 }
 
 fn generate(args: &GenerateArgs) -> Result<()> {
@@ -507,10 +565,7 @@ impl ScanArgs {
                 return Err(Error::new(ErrorKind::NotFound, "the list names no file").at(list));
             }
         }
-        let trees = self.trees.unwrap_or(match self.value_column.len() {
-            0 | 1 => ForestParams::default().trees(),
-            _ => TREES_WITH_SEVERAL_COLUMNS,
-        });
+        let trees = self.trees.unwrap_or(default_trees(self.value_column.len()));
         let plan = Plan {
             inputs,
             ingest: IngestOptions {
@@ -681,7 +736,7 @@ mod tests {
         let cli = Cli::try_parse_from(line.split(' ')).map_err(|e| one_line_refusal(&e))?;
         match cli.command {
             Command::Scan(args) => args.plan(),
-            Command::Generate(_) => panic!("a scan was asked for"),
+    Command::Generate(_) | Command::Bench(_) => panic!("a scan was asked for"),
         }
     }
 

@@ -7,6 +7,7 @@
 //! stages; [`cli`] and [`plan`] say what is to be done.
 
 pub mod batch;
+pub mod bench;
 pub mod calendar;
 pub mod cli;
 pub mod detect;

@@ -80,6 +80,27 @@ pub fn read(source: &Source, options: &IngestOptions, memory: &Arc<Memory>) -> R
     read_any(source, options, memory).map_err(|error| error.at(source.path()))
 }
 
+/// Reads all bytes of a source and drops them: what reading costs before anything is made of it.
+/// Returns their number, unpacked; of a parquet file, that of the packed bytes.
+///
+/// # Errors
+/// [`ErrorKind::Read`] and [`ErrorKind::Format`], as [`read`].
+pub fn read_bytes(source: &Source) -> Result<u64> {
+    let count = || match bytes::open(source)? {
+        bytes::Opened::Text(mut text) => {
+            let mut block = Vec::new();
+            while !text.at_end() {
+                text.next_block(&mut block)?;
+            }
+            Ok(text.bytes())
+        }
+        bytes::Opened::Parquet => std::fs::read(source.path())
+            .map(|bytes| bytes.len() as u64)
+            .map_err(|cause| Error::new(ErrorKind::Read, "cannot be read").caused_by(cause)),
+    };
+    count().map_err(|error: Error| error.at(source.path()))
+}
+
 /// Says in words which form a source has, from its head alone.
 ///
 /// # Errors

@@ -4,26 +4,25 @@
 //! arithmetic in between runs on rayon's threads, which never do. One collector, on the caller's
 //! thread, puts the results back into source order and writes what belongs to the run as a whole.
 
+pub(crate) mod source;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use crate::detect::{self, Anomalies, Findings};
 use crate::discover::{self, Discovered, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest;
 use crate::memory::Memory;
-use crate::outcome::{Done, Outcome};
-use crate::plan::{Graphs, OutputOptions, Plan};
+use crate::outcome::Outcome;
+use crate::plan::{OutputOptions, Plan};
 use crate::progress::Progress;
-use crate::report::atomic::{self, Staged};
-use crate::report::graph::{self, Format as GraphFormat, GraphSpec, Panel, Trace};
+use crate::report::atomic;
 use crate::report::summary::Summary;
-use crate::report::table::{self, CombinedTable, ScoresFormat};
-use crate::series::Series;
+use crate::report::table::CombinedTable;
 
 /// Scans what `plan` names, and writes graphs, tables and `summary.json`; returns the summary.
 ///
@@ -173,7 +172,7 @@ fn in_source_order(
 
 /// Scans one source; a panic below it costs this source alone.
 fn guarded(source: &Source, plan: &Plan, memory: &Arc<Memory>) -> Outcome {
-    let result = catch_unwind(AssertUnwindSafe(|| scan_source(source, plan, memory)));
+    let result = catch_unwind(AssertUnwindSafe(|| source::scan(source, plan, memory)));
     let failed = |error: Error| Outcome::Failed {
         source: Some(source.clone()),
         error: error.at(source.path()),
@@ -193,141 +192,4 @@ fn guarded(source: &Source, plan: &Plan, memory: &Arc<Memory>) -> Outcome {
             ))
         }
     }
-}
-
-fn scan_source(source: &Source, plan: &Plan, memory: &Arc<Memory>) -> Result<Done> {
-    let start = Instant::now();
-    let ingested = ingest::read(source, &plan.ingest, memory)?;
-    let series = &ingested.series;
-    let findings = detect::detect(series, &plan.detect)?;
-    let wants_graph = match plan.outputs.graphs {
-        Graphs::All => true,
-        Graphs::Anomalous => findings.anomalies > 0,
-        Graphs::None => false,
-    };
-    let (anomalies, traces) = examine(series, &findings, wants_graph)?;
-
-    // Everything is written before anything gets its final name: a source that fails leaves nothing.
-    let mut staged: Vec<Staged> = Vec::new();
-    let place = |ending: &str| {
-        let mut name = source.output_stem.clone().into_os_string();
-        name.push(ending);
-        plan.outputs.folder.join(name)
-    };
-    let label = plan.rule_label();
-    staged.push(atomic::stage(
-        &place(&format!("_graph_anomalies_{label}.csv")),
-        |file| {
-            table::write_anomalies_csv(file, series.columns(), &anomalies, plan.outputs.csv_safe)
-        },
-    )?);
-    if let Some(format) = plan.outputs.scores {
-        let target = place(match format {
-            ScoresFormat::Csv => "_scores.csv",
-            ScoresFormat::Parquet => "_scores.parquet",
-        });
-        staged.push(table::stage_scores(&target, format, series, &findings)?);
-    }
-    if wants_graph {
-        let ending = match plan.outputs.graph_format {
-            GraphFormat::Png => "png",
-            GraphFormat::Svg => "svg",
-        };
-        let target = place(&format!("_graph_{label}.{ending}"));
-        staged.push(stage_graph(
-            &target, source, plan, series, &anomalies, &traces,
-        )?);
-    }
-    let outputs = staged
-        .into_iter()
-        .map(Staged::commit)
-        .collect::<Result<_>>()?;
-    Ok(Done {
-        source: source.clone(),
-        form: ingested.form,
-        rows: series.rows() as u64,
-        dropped: ingested.dropped,
-        bytes: ingested.bytes,
-        threshold: findings.threshold,
-        expected: findings.expected,
-        medians: findings
-            .centres
-            .iter()
-            .map(|centre| centre.median)
-            .collect(),
-        anomalies,
-        note: findings.note.map(|note| note.text().to_owned()),
-        outputs,
-        elapsed: start.elapsed(),
-    })
-}
-
-/// Walks the series once for its anomalies and, where a graph is wanted, a trace of each column.
-fn examine(series: &Series, findings: &Findings, wants_graph: bool) -> Result<(Anomalies, Vec<Trace>)> {
-    let columns = series.columns().len();
-    let (first_us, last_us) = series.span_us().unwrap_or_default();
-    let fresh = || -> Vec<Trace> {
-        let traced = if wants_graph { columns } else { 0 };
-        (0..traced).map(|_| Trace::new(first_us, last_us)).collect()
-    };
-    let parts = series.fold(
-        || (Anomalies::with_columns(columns), fresh(), Vec::new()),
-        |(anomalies, traces, times), number, chunk| {
-            anomalies.append(findings.anomalies_of(number, chunk)?);
-            if wants_graph {
-                chunk.timestamps_us(times);
-            }
-            for (column, trace) in traces.iter_mut().enumerate() {
-                trace.push(times, chunk.values(column));
-            }
-            Ok(())
-        },
-    )?;
-    let mut all = Anomalies::with_columns(columns);
-    let mut whole = fresh();
-    for (anomalies, traces, _) in parts {
-        all.append(anomalies);
-        for (whole, part) in whole.iter_mut().zip(traces) {
-            whole.merge(part);
-        }
-    }
-    Ok((all, whole))
-}
-
-fn stage_graph(
-    target: &Path,
-    source: &Source,
-    plan: &Plan,
-    series: &Series,
-    anomalies: &Anomalies,
-    traces: &[Trace],
-) -> Result<Staged> {
-    let points: Vec<Vec<(i64, f64)>> = anomalies
-        .values
-        .iter()
-        .map(|values| {
-            let times = anomalies.timestamps_us.iter().copied();
-            times.zip(values.iter().copied()).collect()
-        })
-        .collect();
-    let panels: Vec<Panel<'_>> = series
-        .columns()
-        .iter()
-        .zip(traces)
-        .zip(&points)
-        .map(|((name, trace), anomalies)| Panel {
-            name,
-            trace,
-            anomalies,
-        })
-        .collect();
-    let picture = graph::draw(&GraphSpec {
-        title: &source.name(),
-        note: &plan.rule_text(),
-        panels: &panels,
-        bands: &[],
-        format: plan.outputs.graph_format,
-        y_scale: plan.outputs.y_scale,
-    })?;
-    atomic::stage(target, |file| std::io::Write::write_all(file, &picture))
 }
