@@ -102,7 +102,13 @@ impl TreeCuts<'_> {
 #[inline]
 pub(super) fn place(low: f64, high: f64, share: f64) -> f64 {
     let cut = low * (1.0 - share) + high * share;
-    cut.max(low).min(high.next_down())
+    if cut < low {
+        low
+    } else if cut < high {
+        cut
+    } else {
+        high.next_down()
+    }
 }
 
 fn shared_factor(a: u64, b: u64) -> u64 {

@@ -86,15 +86,15 @@ impl LeafDepths {
         u64::from(depth) * EDGE + self.by_size[size]
     }
 
+    /// The fixed-point depth that a leaf of `size` rows stands for.
+    #[inline]
+    pub(super) fn of(&self, size: usize) -> u64 {
+        self.by_size[size]
+    }
+
     /// The fixed-point paths of an average point, summed over `trees` trees of `sample_size` rows.
     pub(super) fn average(&self, trees: usize, sample_size: usize) -> u64 {
         trees as u64 * self.by_size[sample_size]
-    }
-
-    /// The fixed-point depth of a leaf that holds `size` rows.
-    #[cfg(test)]
-    pub(super) fn of(&self, size: usize) -> u64 {
-        self.by_size[size]
     }
 }
 

@@ -2,16 +2,16 @@
 use rayon::prelude::*;
 
 use super::cut::{Cuts, ROOT, TreeCuts};
-use super::depth::LeafDepths;
+use super::depth::{EDGE, LeafDepths};
 use super::params::ForestParams;
-use super::sample::{SamplePlan, Sampler, Seen};
+use super::sample::{SamplePlan, Sampler, Seen, Subset};
 use super::steps::Steps;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A fitted forest on one feature.
 #[derive(Debug, Clone)]
 pub struct LineForest {
-    steps: Steps,
+    steps: Steps<f64>,
 }
 
 impl LineForest {
@@ -60,15 +60,19 @@ impl LineForest {
 
     fn new(sums: Sums, sampler: &Sampler) -> Self {
         let average = LeafDepths::up_to(sampler.size).average(sampler.trees, sampler.size);
-        let scores = sums.sums.iter().map(|&sum| super::score_of(sum, average));
+        let scores: Vec<f64> = sums
+            .sums
+            .iter()
+            .map(|&sum| super::score_of(sum, average))
+            .collect();
         Self {
-            steps: Steps::new(&sums.cuts, scores),
+            steps: Steps::new(&sums.cuts, &scores),
         }
     }
 
     /// Score of `value`.
     pub fn score(&self, value: f64) -> f64 {
-        self.steps.score(self.interval_of(value))
+        self.steps.level(self.interval_of(value))
     }
 
     /// Scores of `values`.
@@ -111,7 +115,7 @@ impl LineForest {
 
     /// Score of all values in interval `interval`.
     pub fn interval_score(&self, interval: usize) -> f64 {
-        self.steps.score(interval)
+        self.steps.level(interval)
     }
 
     /// Bounds of interval `interval`: above the first, up to and including the second.
@@ -140,41 +144,25 @@ impl Sums {
         }
         values.sort_unstable_by(f64::total_cmp);
         let leaves = LeafDepths::up_to(sampler.size);
+        let rows_up_to = rows_up_to(&values);
         let changes = (0..sampler.groups())
             .into_par_iter()
             .map(|group| {
-                let mut changes = vec![0_u64; values.len() + 1];
-                let mut rows = Vec::new();
-                let mut sample = Vec::new();
+                let mut changes = vec![0; values.len() + 1];
+                let mut grower = Grower::default();
                 sampler.deal(group, |tree, hand| {
-                    hand.list(&mut rows);
-                    sample.clear();
-                    sample.extend(rows.iter().map(|&row| values[row as usize]));
-                    let mut from = 0;
-                    let mut path = 0_u64;
-                    grow(&sample, cuts.of_tree(tree), &leaves, |found| match found {
-                        Found::Leaf(length) => {
-                            path = length;
-                            changes[from] = changes[from].wrapping_add(path);
-                        }
-                        Found::Cut(cut, right) => {
-                            let left = rows[right - 1] as usize;
-                            from = left
-                                + values[left..rows[right] as usize]
-                                    .partition_point(|&value| value <= cut);
-                            changes[from] = changes[from].wrapping_sub(path);
-                        }
-                    });
+                    grower.take(hand, &values);
+                    grower.grow(hand, cuts.of_tree(tree), &leaves, &rows_up_to, &mut changes);
                 });
                 changes
             })
             .reduce(
                 || vec![0; values.len() + 1],
-                |mut a, b| {
-                    for (a, b) in a.iter_mut().zip(b) {
-                        *a = a.wrapping_add(b);
+                |mut sum, part| {
+                    for (sum, part) in sum.iter_mut().zip(part) {
+                        *sum = sum.wrapping_add(part);
                     }
-                    a
+                    sum
                 },
             );
         let mut steps = Self {
@@ -219,7 +207,7 @@ impl Sums {
                             }
                             path = length;
                         }
-                        Found::Cut(cut, _) => at = Some(cut),
+                        Found::Cut(cut) => at = Some(cut),
                     });
                     (changes, first, sample, seen, rows)
                 },
@@ -253,9 +241,135 @@ impl Sums {
     }
 }
 
+/// How many of the sorted `values` are at or below a cut, as a step function of the cut.
+fn rows_up_to(values: &[f64]) -> Steps<u32> {
+    let mut distinct = Vec::with_capacity(values.len());
+    let mut rows = Vec::with_capacity(values.len() + 1);
+    for (row, &value) in values.iter().enumerate() {
+        if distinct.last() != Some(&value) {
+            distinct.push(value);
+            rows.push(row as u32);
+        }
+    }
+    rows.push(values.len() as u32);
+    Steps::new(&distinct, &rows)
+}
+
+/// Grows trees on rows dealt from sorted values, all nodes of a level before the next level.
+#[derive(Default)]
+struct Grower {
+    rows: Vec<u32>,
+    sample: Vec<f64>,
+    before: Vec<u32>,
+    level: Vec<Fork>,
+    below: Vec<Fork>,
+}
+
+/// A node that is to be cut, since its sample varies.
+#[derive(Debug, Clone, Copy, Default)]
+struct Fork {
+    node: u64,
+    /// The smallest and the largest value of its sample.
+    low: f64,
+    high: f64,
+    /// Its part of the sample.
+    from: u32,
+    to: u32,
+    /// Its part of all values.
+    first: u32,
+    end: u32,
+}
+
+impl Grower {
+    /// Makes `hand`, rows of the sorted `values`, the sample.
+    fn take(&mut self, hand: &Subset, values: &[f64]) {
+        hand.list(&mut self.rows);
+        hand.count_words(&mut self.before);
+        self.sample.clear();
+        self.sample
+            .extend(self.rows.iter().map(|&row| values[row as usize]));
+    }
+
+    /// Grows one tree and adds to `changes` by how much the path of the value of each row differs
+    /// from that of the row before.
+    ///
+    /// Instead of searching its sample, a node asks how many of all values its cut leaves on the
+    /// left, and counts the sample's rows among them: both take the same few steps at every node.
+    fn grow(
+        &mut self,
+        hand: &Subset,
+        cuts: TreeCuts<'_>,
+        leaves: &LeafDepths,
+        rows_up_to: &Steps<u32>,
+        changes: &mut [u64],
+    ) {
+        let mut add = |first: u32, end: u32, length: u64| {
+            let (first, end) = (first as usize, end as usize);
+            changes[first] = changes[first].wrapping_add(length);
+            changes[end] = changes[end].wrapping_sub(length);
+        };
+        let sample = &self.sample[..];
+        let root = Fork {
+            node: ROOT,
+            low: sample[0],
+            high: sample[sample.len() - 1],
+            from: 0,
+            to: sample.len() as u32,
+            first: 0,
+            end: hand.bound() as u32,
+        };
+        if root.low == root.high {
+            return add(root.first, root.end, leaves.of(sample.len()));
+        }
+        // A level has at most one fork for every two rows, and one place more is written to.
+        let (mut level, mut below) = (&mut self.level, &mut self.below);
+        level.resize(sample.len() + 1, root);
+        below.resize(sample.len() + 1, root);
+        level[0] = root;
+        let mut forks = 1;
+        let limit = super::height_limit(sample.len());
+        for depth in 1..=limit {
+            let mut next = 0;
+            for fork in &level[..forks] {
+                add(fork.first, fork.end, EDGE);
+                let cut = cuts.between(fork.low, fork.high, fork.node);
+                let end = rows_up_to.level_above(cut);
+                let middle = hand.below(end, &self.before);
+                let left = Fork {
+                    node: 2 * fork.node,
+                    high: sample[middle as usize - 1],
+                    to: middle,
+                    end,
+                    ..*fork
+                };
+                let right = Fork {
+                    node: 2 * fork.node + 1,
+                    low: sample[middle as usize],
+                    from: middle,
+                    first: end,
+                    ..*fork
+                };
+                for child in [left, right] {
+                    // Written in any case, kept if it varies: that is cheaper than a wrong guess.
+                    below[next] = child;
+                    let varies = child.low < child.high;
+                    next += usize::from(varies);
+                    let size = child.to - child.from;
+                    // A leaf of one row adds nothing; a branch on `varies` alone would be a guess.
+                    if (!varies & (size > 1)) | (depth == limit) {
+                        add(child.first, child.end, leaves.of(size as usize));
+                    }
+                }
+            }
+            forks = next;
+            std::mem::swap(&mut level, &mut below);
+        }
+    }
+}
+
 enum Found {
     Leaf(u64),
-    Cut(f64, usize),
+    Cut(f64),
 }
 
 fn grow(sample: &[f64], cuts: TreeCuts<'_>, leaves: &LeafDepths, mut found: impl FnMut(Found)) {
@@ -300,7 +414,7 @@ fn grow(sample: &[f64], cuts: TreeCuts<'_>, leaves: &LeafDepths, mut found: impl
         }
         height -= 1;
         let right = &stack[height];
-        found(Found::Cut(right.cut, right.from));
+        found(Found::Cut(right.cut));
         (from, to, depth, node) = (right.from, right.to, right.depth, right.node);
     }
 }

@@ -142,7 +142,8 @@ pub(super) struct Subset {
 impl Subset {
     fn empty(bound: usize) -> Self {
         Self {
-            words: vec![0; bound.div_ceil(64)],
+            // One word more than needed, so that the bound itself has a place too.
+            words: vec![0; bound / 64 + 1],
             bound,
             count: 0,
         }
@@ -151,13 +152,16 @@ impl Subset {
     fn full(bound: usize) -> Self {
         let mut all = Self::empty(bound);
         all.words.fill(u64::MAX);
-        if let Some(last) = all.words.last_mut()
-            && !bound.is_multiple_of(64)
-        {
+        if let Some(last) = all.words.last_mut() {
             *last = (1 << (bound % 64)) - 1;
         }
         all.count = bound;
         all
+    }
+
+    /// The number that all members are below.
+    pub(super) fn bound(&self) -> usize {
+        self.bound
     }
 
     #[inline]
@@ -168,6 +172,24 @@ impl Subset {
     #[inline]
     fn flip(&mut self, number: usize) {
         self.words[number / 64] ^= 1 << (number % 64);
+    }
+
+    /// How many members the words before each word have, into `before`.
+    pub(super) fn count_words(&self, before: &mut Vec<u32>) {
+        before.clear();
+        let mut count = 0;
+        for word in &self.words {
+            before.push(count);
+            count += word.count_ones();
+        }
+    }
+
+    /// How many members are below `number`, which is at most the bound; `before` is what
+    /// [`count_words`](Self::count_words) found.
+    #[inline]
+    pub(super) fn below(&self, number: u32, before: &[u32]) -> u32 {
+        let word = number as usize / 64;
+        before[word] + (self.words[word] & ((1 << (number % 64)) - 1)).count_ones()
     }
 
     /// The members in ascending order, into `members`.

@@ -1,6 +1,7 @@
-//! A step function of a value: cuts in ascending order, and a score for each interval between them.
+//! A step function of a value: cuts in ascending order, and a level for each interval between
+//! them: the score, say.
 //!
-//! In: the steps, once, then values. Out: the interval of each value or its score, in about the
+//! In: the steps, once, then values. Out: the interval of each value and its level, in about the
 //! time of two reads from memory. The answer is that of a binary search among the cuts; only the
 //! way there is shorter.
 //!
@@ -32,10 +33,10 @@ const BLOCK: usize = 32;
 
 /// A step function with a coarse index over its cuts.
 #[derive(Debug, Clone)]
-pub(super) struct Steps {
+pub(super) struct Steps<S> {
     /// The steps in ascending order; the last interval has infinity for its cut, as have [`NEAR`]
     /// more behind it.
-    steps: Vec<Step>,
+    steps: Vec<Step<S>>,
     /// The first and the last cut. Other values are looked up as if they were the nearer of these,
     /// NaN as if it were the first.
     lowest: f64,
@@ -46,11 +47,11 @@ pub(super) struct Steps {
     slots: Vec<u32>,
 }
 
-/// The interval up to and including `cut`, side by side with its score since both are needed together.
+/// The interval up to and including `cut`, side by side with its level since both are needed together.
 #[derive(Debug, Clone, Copy)]
-struct Step {
+struct Step<S> {
     cut: f64,
-    score: f64,
+    level: S,
 }
 
 /// The values of one bucket, from its first cut to its last.
@@ -71,11 +72,11 @@ const WHOLE: f64 = (1_u64 << 52) as f64;
 /// Marks a slot with more than [`NEAR`] cuts.
 const CROWDED: u32 = 1 << 31;
 
-impl Steps {
-    /// The function that is `scores[i]` above `cuts[i - 1]` and up to `cuts[i]`.
+impl<S: Copy> Steps<S> {
+    /// The function that is `levels[i]` above `cuts[i - 1]` and up to `cuts[i]`.
     ///
-    /// The cuts are ascending, finite and without -0; there is one score more than cuts.
-    pub(super) fn new(cuts: &[f64], scores: impl Iterator<Item = f64>) -> Self {
+    /// The cuts are ascending, finite and without -0; there is one level more than cuts.
+    pub(super) fn new(cuts: &[f64], levels: &[S]) -> Self {
         assert!(
             cuts.len() < CROWDED as usize / 4,
             "more cuts than 8 GiB hold"
@@ -83,10 +84,10 @@ impl Steps {
         let lowest = cuts.first().copied().unwrap_or(f64::INFINITY);
         let highest = cuts.last().copied().unwrap_or(f64::INFINITY);
         let ends = cuts.iter().copied().chain([f64::INFINITY]);
-        let steps = ends.zip(scores).map(|(cut, score)| Step { cut, score });
+        let steps = ends.zip(levels).map(|(cut, &level)| Step { cut, level });
         let behind = Step {
             cut: f64::INFINITY,
-            score: f64::NAN,
+            level: levels[cuts.len()],
         };
         let bits = u64::BITS - distance::<true>(lowest, highest).leading_zeros();
         let mut table = Self {
@@ -128,24 +129,35 @@ impl Steps {
         self.steps[..self.len()][interval].cut
     }
 
-    /// The score of interval `interval`.
-    pub(super) fn score(&self, interval: usize) -> f64 {
-        self.steps[..self.len()][interval].score
+    /// The level of interval `interval`.
+    pub(super) fn level(&self, interval: usize) -> S {
+        self.steps[..self.len()][interval].level
     }
 
     /// The interval of `value`: the number of cuts below it, 0 for a NaN.
     pub(super) fn interval_of(&self, value: f64) -> usize {
         let slot = self.slot::<true>(value);
-        self.step_in(slot, self.slots[slot as usize], value).0
+        self.step_in::<false>(slot, self.slots[slot as usize], value)
+            .0
     }
 
-    /// Calls `found` with the interval and the score of each value, and with its partner in `partners`.
+    /// The level just above `value`, which differs from that at `value` if there is a cut at it.
+    ///
+    /// `value` lies from the first to the last cut and is not -0.
+    #[inline(always)]
+    pub(super) fn level_above(&self, value: f64) -> S {
+        let slot = self.buckets[self.bucket_of::<true>(value)].slot(value);
+        self.step_in::<true>(slot, self.slots[slot as usize], value)
+            .1
+    }
+
+    /// Calls `found` with the interval and the level of each value, and with its partner in `partners`.
     #[inline(always)]
     pub(super) fn each<T>(
         &self,
         values: &[f64],
         partners: &mut [T],
-        found: impl FnMut(&mut T, usize, f64),
+        found: impl FnMut(&mut T, usize, S),
     ) {
         if self.lowest < 0.0 {
             self.each_key::<T, true>(values, partners, found);
@@ -159,7 +171,7 @@ impl Steps {
         &self,
         values: &[f64],
         partners: &mut [T],
-        mut found: impl FnMut(&mut T, usize, f64),
+        mut found: impl FnMut(&mut T, usize, S),
     ) {
         let (blocks, rest) = values.as_chunks::<BLOCK>();
         let (partner_blocks, partners) = partners.as_chunks_mut::<BLOCK>();
@@ -169,14 +181,14 @@ impl Steps {
             for (((partner, &value), slot), before) in
                 partners.iter_mut().zip(values).zip(slots).zip(before)
             {
-                let (interval, score) = self.step_in(slot, before, value);
-                found(partner, interval, score);
+                let (interval, level) = self.step_in::<false>(slot, before, value);
+                found(partner, interval, level);
             }
         }
         for (partner, &value) in partners.iter_mut().zip(rest) {
             let slot = self.slot::<SIGNED>(value);
-            let (interval, score) = self.step_in(slot, self.slots[slot as usize], value);
-            found(partner, interval, score);
+            let (interval, level) = self.step_in::<false>(slot, self.slots[slot as usize], value);
+            found(partner, interval, level);
         }
     }
 
@@ -195,29 +207,31 @@ impl Steps {
         self.buckets[self.bucket_of::<SIGNED>(value)].slot(value)
     }
 
-    /// The interval and the score of `value`, which belongs to slot `slot` with the entry `before`.
+    /// The interval and the level of `value`, which belongs to slot `slot` with the entry `before`. A
+    /// cut at the value itself counts as below it if `ABOVE`.
     #[inline(always)]
-    fn step_in(&self, slot: u32, before: u32, value: f64) -> (usize, f64) {
+    fn step_in<const ABOVE: bool>(&self, slot: u32, before: u32, value: f64) -> (usize, S) {
         if before & CROWDED != 0 {
-            return self.search(slot, value);
+            return self.search::<ABOVE>(slot, value);
         }
         let from = before as usize;
         let near = &self.steps[from..from + NEAR + 1];
         let below = near[..NEAR]
             .iter()
-            .map(|step| usize::from(step.cut < value))
+            .map(|step| usize::from(is_below::<ABOVE>(step.cut, value)))
             .sum::<usize>();
-        (from + below, near[below].score)
+        (from + below, near[below].level)
     }
 
-    /// The interval and the score of `value`, which belongs to the crowded slot `slot`.
+    /// The interval and the level of `value`, which belongs to the crowded slot `slot`.
     #[cold]
     #[inline(never)]
-    fn search(&self, slot: u32, value: f64) -> (usize, f64) {
+    fn search<const ABOVE: bool>(&self, slot: u32, value: f64) -> (usize, S) {
         let from = (self.slots[slot as usize] & !CROWDED) as usize;
         let to = (self.slots[slot as usize + 1] & !CROWDED) as usize;
-        let place = from + self.steps[from..to].partition_point(|step| step.cut < value);
-        (place, self.steps[place].score)
+        let place =
+            from + self.steps[from..to].partition_point(|step| is_below::<ABOVE>(step.cut, value));
+        (place, self.steps[place].level)
     }
 }
 
@@ -295,6 +309,12 @@ fn distance<const SIGNED: bool>(from: f64, to: f64) -> u64 {
     key::<SIGNED>(to).wrapping_sub(key::<SIGNED>(from))
 }
 
+/// Whether `cut` is below `value`, or just above `value`.
+#[inline(always)]
+fn is_below<const ABOVE: bool>(cut: f64, value: f64) -> bool {
+    if ABOVE { cut <= value } else { cut < value }
+}
+
 /// `value`, or the nearer of the bounds; `low` for a NaN.
 ///
 /// Not `max` and `min`, which take more instructions to treat a NaN on either side alike.
@@ -313,7 +333,7 @@ mod tests {
         cuts.iter_mut().for_each(|cut| *cut += 0.0);
         cuts.sort_by(f64::total_cmp);
         cuts.dedup();
-        let steps = Steps::new(&cuts, (0..=cuts.len()).map(|i| i as f64));
+        let steps = Steps::new(&cuts, &(0..=cuts.len()).collect::<Vec<_>>());
         assert_eq!(steps.len(), cuts.len() + 1);
         let near_cuts = cuts
             .iter()
@@ -321,11 +341,18 @@ mod tests {
         for value in values.iter().copied().chain(near_cuts) {
             let expected = cuts.partition_point(|&cut| cut < value);
             assert_eq!(steps.interval_of(value), expected, "{value}");
-            let mut found = [(0, 0.0); BLOCK + 1];
-            steps.each(&[value; BLOCK + 1], &mut found, |found, interval, score| {
-                *found = (interval, score);
+            if value.to_bits() != (-0.0_f64).to_bits()
+                && cuts.first().is_some_and(|&first| first <= value)
+                && cuts.last().is_some_and(|&last| value <= last)
+            {
+                let above = cuts.partition_point(|&cut| cut <= value);
+                assert_eq!(steps.level_above(value), above, "{value}");
+            }
+            let mut found = [(0, 0); BLOCK + 1];
+            steps.each(&[value; BLOCK + 1], &mut found, |found, interval, level| {
+                *found = (interval, level);
             });
-            assert_eq!(found, [(expected, expected as f64); BLOCK + 1]);
+            assert_eq!(found, [(expected, expected); BLOCK + 1]);
         }
     }
 
@@ -367,7 +394,7 @@ mod tests {
     #[test]
     fn few_slots_are_crowded_on_evenly_spread_cuts() {
         let cuts: Vec<f64> = (0..70_000).map(|i| f64::from(i).sqrt() - 100.0).collect();
-        let steps = Steps::new(&cuts, std::iter::repeat_n(0.5, 70_001));
+        let steps = Steps::new(&cuts, &[0.5; 70_001]);
         let crowded = steps.slots.iter().filter(|&slot| slot & CROWDED != 0);
         assert!(crowded.count() * 100 < steps.slots.len());
     }

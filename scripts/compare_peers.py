@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+"""Compares isoscan with its peers over the same generated files, in turn, in one run.
+
+    python3 -m venv ~/isoscan-peers
+    ~/isoscan-peers/bin/pip install -r scripts/requirements.txt
+    cargo build --release
+    ~/isoscan-peers/bin/python scripts/compare_peers.py --rows 10000000
+
+Every contender is a process of its own: its wall time is measured from start to exit, its peak memory
+is what the system reports. The polars read and the forests also report the time of their work alone,
+without the start of Python. Medians of several rounds; in each round every contender runs once.
+"""
+
+import argparse
+import csv
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+# The contenders' own work. Each is run as `compare_peers.py --worker NAME FILE OUT THREADS` and prints
+# one line of JSON.
+
+
+def work_original(path, out, _threads):
+    """The original algorithm: pandas, scikit-learn with its defaults, matplotlib."""
+    start = time.perf_counter()
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import pandas as pd
+    from sklearn.ensemble import IsolationForest
+
+    frame = pd.read_csv(path, parse_dates=["timestamp"])
+    forest = IsolationForest(contamination=0.01, random_state=42)
+    frame["anomaly"] = forest.fit_predict(frame[["value"]])
+    anomalies = frame[frame["anomaly"] == -1]
+    figure, axes = plt.subplots(figsize=(15, 6))
+    axes.plot(frame["timestamp"], frame["value"], color="blue", alpha=0.6, label="Normal Traffic")
+    axes.scatter(anomalies["timestamp"], anomalies["value"], color="red", label="Anomaly")
+    axes.legend()
+    figure.savefig(f"{out}.png")
+    anomalies.to_csv(f"{out}.csv", index=False)
+    return {"seconds": time.perf_counter() - start}
+
+
+def work_polars_read(path, _out, _threads):
+    """The bare read of both columns by the polars wheel."""
+    import polars as pl
+
+    start = time.perf_counter()
+    frame = pl.scan_csv(path).collect(engine="streaming")
+    return {"seconds": time.perf_counter() - start, "rows": frame.height}
+
+
+def traffic(rows, columns):
+    """Seeded rows for the forests: ordinary ones, and one in a hundred far out; with labels."""
+    import numpy as np
+
+    random = np.random.default_rng(7)
+    values = random.lognormal(12.0, 0.5, (rows, columns))
+    labels = random.random(rows) < 0.01
+    values[labels] *= random.uniform(2.0, 20.0, (int(labels.sum()), columns))
+    return values, labels
+
+
+def work_sklearn_line(_path, _out, threads):
+    """scikit-learn's scores of a million values, one column."""
+    from sklearn.ensemble import IsolationForest
+
+    values, _ = traffic(1_000_000, 1)
+    forest = IsolationForest(n_estimators=100, max_samples=256, random_state=42, n_jobs=threads)
+    start = time.perf_counter()
+    forest.fit(values)
+    fitted = time.perf_counter()
+    forest.score_samples(values)
+    return {"fit": fitted - start, "seconds": time.perf_counter() - fitted}
+
+
+def work_isotree_line(_path, _out, threads):
+    """isotree's scores of a million values, one column."""
+    from isotree import IsolationForest
+
+    values, _ = traffic(1_000_000, 1)
+    forest = IsolationForest(
+        ntrees=100, sample_size=256, ndim=1, missing_action="fail", nthreads=threads, random_seed=42
+    )
+    start = time.perf_counter()
+    forest.fit(values)
+    fitted = time.perf_counter()
+    forest.predict(values)
+    return {"fit": fitted - start, "seconds": time.perf_counter() - fitted}
+
+
+WORKERS = {
+    "original": work_original,
+    "polars read": work_polars_read,
+    "scikit-learn, 1 million values": work_sklearn_line,
+    "isotree, 1 million values": work_isotree_line,
+}
+
+
+# The comparison.
+
+
+def run(command):
+    """Runs a command; returns its wall seconds, peak memory in MiB, and what it printed."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise SystemExit(f"failed with {process.returncode}: {' '.join(map(str, command))}")
+    return {"wall": seconds, "peak": usage.ru_maxrss / 1024, "output": output.decode()}
+
+
+def worker(name, path, out, threads):
+    result = run([sys.executable, __file__, "--worker", name, str(path), str(out), str(threads)])
+    result.update(json.loads(result["output"]))
+    return result
+
+
+def flagged(path):
+    with open(path, newline="") as file:
+        return {row["timestamp"] for row in csv.DictReader(file)}
+
+
+def jaccard(one, other):
+    return len(one & other) / len(one | other) if one | other else 1.0
+
+
+def spread(values):
+    return f"{statistics.median(values):.3f} ({min(values):.3f} to {max(values):.3f})"
+
+
+def compare(args):
+    isoscan = Path(args.isoscan)
+    threads = len(os.sched_getaffinity(0))
+    lines = [
+        f"{args.rows:,} rows, {args.rounds} rounds in turn, {threads} threads, "
+        f"{platform.machine()}, Python {platform.python_version()}; seconds as median (range).",
+        "",
+        "| contender | whole process | its work alone | peak MiB | isoscan is faster by |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        log = folder / "traffic.csv"
+        step = "1" if args.rows > 100_000 else "300"
+        run([isoscan, "generate", log, "--rows", str(args.rows), "--step", step])
+        names = ["isoscan scan", "polars read"]
+        if not args.skip_original:
+            names.append("original")
+        results = {name: [] for name in names}
+        for round_number in range(args.rounds):
+            for name in names:
+                if name == "original" and round_number >= args.original_rounds:
+                    continue
+                if name == "isoscan scan":
+                    result = run([isoscan, "scan", log, "-o", folder / "out", "-q"])
+                else:
+                    result = worker(name, log, folder / "original", threads)
+                results[name].append(result)
+                print(f"{name}: {result['wall']:.3f} s", file=sys.stderr)
+        ours = statistics.median(result["wall"] for result in results["isoscan scan"])
+        for name in names:
+            walls = [result["wall"] for result in results[name]]
+            work = [result["seconds"] for result in results[name] if "seconds" in result]
+            base = statistics.median(work if name == "polars read" else walls)
+            lines.append(
+                f"| {name} | {spread(walls)} | {spread(work) if work else ''} "
+                f"| {max(result['peak'] for result in results[name]):.0f} | {base / ours:.2f} x |"
+            )
+        lines.append("")
+        lines.append(
+            "For the polars read, the work alone is compared: reading both columns, without the start "
+            "of Python. isoscan's figure is the whole process: reading, judging, drawing, writing."
+        )
+        if not args.skip_original:
+            found = flagged(folder / "out" / "traffic_graph_anomalies_0.01.csv")
+            theirs = flagged(folder / "original.csv")
+            lines.append("")
+            lines.append(
+                f"Of the rows that isoscan ({len(found):,}) and the original ({len(theirs):,}) flag, "
+                f"{100 * jaccard(found, theirs):.1f} % are the same (Jaccard)."
+            )
+    if not args.skip_forests:
+        lines += ["", *forests(args, threads)]
+    text = "\n".join(lines) + "\n"
+    print(text)
+    if args.markdown:
+        Path(args.markdown).write_text(text)
+
+
+def forests(args, threads):
+    lines = [
+        "| scoring, 100 trees of 256, one column | seconds | million values/s |",
+        "| --- | --- | --- |",
+    ]
+    for name in ["scikit-learn, 1 million values", "isotree, 1 million values"]:
+        seconds = [worker(name, "-", "-", threads)["seconds"] for _ in range(args.rounds)]
+        lines.append(f"| {name} | {spread(seconds)} | {1 / statistics.median(seconds):.2f} |")
+    return lines
+
+
+def main():
+    if sys.argv[1:2] == ["--worker"]:
+        name, path, out, threads = sys.argv[2:6]
+        print(json.dumps(WORKERS[name](path, out, int(threads))))
+        return
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--original-rounds", type=int, default=1, help="rounds with the original")
+    parser.add_argument("--skip-original", action="store_true")
+    parser.add_argument("--skip-forests", action="store_true")
+    target = os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target")
+    parser.add_argument("--isoscan", default=Path(target) / "release" / "isoscan")
+    parser.add_argument("--markdown", help="write the table to this file")
+    compare(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
