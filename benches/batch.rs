@@ -43,7 +43,9 @@ fn bench(bencher: divan::Bencher, (files, rows): (u64, u64), graphs: Graphs) {
     let scan = || batch::scan(&plan, Vec::new(), &Silent).unwrap();
     let totals = scan().totals;
     assert_eq!((totals.ok, totals.rows), (files, files * rows));
-    bencher.counter(ItemsCount::new(files * rows)).bench_local(scan);
+    bencher
+        .counter(ItemsCount::new(files * rows))
+        .bench_local(scan);
     fs::remove_dir_all(logs).unwrap();
 }
 

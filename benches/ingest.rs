@@ -35,7 +35,10 @@ fn text(rows: u64) -> Vec<u8> {
 
 fn quoted(text: &[u8]) -> Vec<u8> {
     let mut quoted = Vec::with_capacity(text.len() * 2);
-    for line in text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+    for line in text
+        .split(|&byte| byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
         let cells: Vec<&[u8]> = line.split(|&byte| byte == b',').collect();
         quoted.push(b'"');
         quoted.extend(cells.join(&b"\",\""[..]));
@@ -65,7 +68,9 @@ fn bench(bencher: divan::Bencher, name: &str, rows: u64, make: impl Fn(&[u8]) ->
     let memory = Arc::new(Memory::unlimited());
     let read = || ingest::read(&source, &options, &memory).unwrap();
     assert_eq!(read().series.rows() as u64, rows);
-    bencher.counter(BytesCount::new(plain.len())).bench_local(read);
+    bencher
+        .counter(BytesCount::new(plain.len()))
+        .bench_local(read);
     fs::remove_file(path).unwrap();
 }
 

@@ -166,13 +166,20 @@ impl Measurements {
                 "{:<20} {:>10.4} {:>21} {:>14.2} {:>9.0}",
                 printable(stage.name),
                 stage.seconds,
-                format!("{:.4} to {:.4}", stage.seconds_range.0, stage.seconds_range.1),
+                format!(
+                    "{:.4} to {:.4}",
+                    stage.seconds_range.0, stage.seconds_range.1
+                ),
                 stage.rows_per_second / 1e6,
                 stage.bytes_per_second / 1e6
             );
         }
         if let Some(bytes) = self.peak_memory_bytes {
-            let _ = writeln!(text, "\npeak memory {:.0} MiB", bytes as f64 / f64::from(1 << 20));
+            let _ = writeln!(
+                text,
+                "\npeak memory {:.0} MiB",
+                bytes as f64 / f64::from(1 << 20)
+            );
         }
         text
     }
@@ -181,7 +188,9 @@ impl Measurements {
 /// Most memory that this process ever took: Linux tells in `/proc`.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kilobytes << 10)
 }

@@ -415,7 +415,9 @@ fn scan(args: ScanArgs, typed: Vec<String>) -> Result<u8> {
 fn measure(args: &BenchArgs) -> Result<()> {
     use_threads(args.threads);
     let mut plan = Plan::new(&args.paths);
-    plan.ingest.timestamp_column.clone_from(&args.timestamp_column);
+    plan.ingest
+        .timestamp_column
+        .clone_from(&args.timestamp_column);
     plan.ingest.value_columns.clone_from(&args.value_column);
     plan.detect.forest = ForestParams::new(
         default_trees(args.value_column.len()).get(),
@@ -433,7 +435,9 @@ fn measure(args: &BenchArgs) -> Result<()> {
 fn use_threads(threads: usize) {
     if threads > 0 {
         // A pool that is already there, as in a test, stays as it is.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+        let _ = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global();
     }
 }
 
@@ -515,7 +519,10 @@ fn parse_size(text: &str) -> std::result::Result<u64, String> {
     let rule = || "a number of bytes such as 512M or 2G is wanted".to_owned();
     let text = text.trim().to_ascii_lowercase();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let scale: u32 = match text[digits.len()..].trim_end_matches('b').trim_end_matches('i') {
+    let scale: u32 = match text[digits.len()..]
+        .trim_end_matches('b')
+        .trim_end_matches('i')
+    {
         "" => 0,
         "k" => 10,
         "m" => 20,
@@ -525,7 +532,9 @@ fn parse_size(text: &str) -> std::result::Result<u64, String> {
     };
     let number: f64 = digits.trim().parse().map_err(|_| rule())?;
     let bytes = number * (1u64 << scale) as f64;
-    (bytes >= 1.0 && bytes < u64::MAX as f64).then_some(bytes as u64).ok_or_else(rule)
+    (bytes >= 1.0 && bytes < u64::MAX as f64)
+        .then_some(bytes as u64)
+        .ok_or_else(rule)
 }
 
 /// The instant that `text` names, in microseconds UTC.
@@ -736,7 +745,7 @@ mod tests {
         let cli = Cli::try_parse_from(line.split(' ')).map_err(|e| one_line_refusal(&e))?;
         match cli.command {
             Command::Scan(args) => args.plan(),
-    Command::Generate(_) | Command::Bench(_) => panic!("a scan was asked for"),
+            Command::Generate(_) | Command::Bench(_) => panic!("a scan was asked for"),
         }
     }
 
@@ -765,7 +774,12 @@ mod tests {
 
     #[test]
     fn sizes_are_read_with_binary_units() {
-        for (text, bytes) in [("512M", 512 << 20), ("2G", 2 << 30), ("1.5GiB", 3 << 29), ("4096", 4096)] {
+        for (text, bytes) in [
+            ("512M", 512 << 20),
+            ("2G", 2 << 30),
+            ("1.5GiB", 3 << 29),
+            ("4096", 4096),
+        ] {
             assert_eq!(parse_size(text), Ok(bytes));
         }
         for text in ["", "M", "-1", "0", "12X", "1e99T", "NaN"] {
@@ -785,7 +799,10 @@ mod tests {
             ("scan x --sample-size 0", "--sample-size"),
             ("scan x --timezone Mars/Base", "Mars/Base"),
             ("scan x --threshold 2", "--threshold 2 is outside [0, 1]"),
-            ("scan x --max-memory 1M", "--max-memory 1048576 is too little"),
+            (
+                "scan x --max-memory 1M",
+                "--max-memory 1048576 is too little",
+            ),
             ("scan", "no input"),
             ("scan x --contaminaton 1", "--contaminaton"),
         ] {

@@ -10,7 +10,7 @@ use std::io::{self, BufRead};
 use std::path::{Component, Path, PathBuf};
 
 use globset::GlobBuilder;
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -222,7 +222,7 @@ impl Search {
                 }
             };
             let path = entry.path();
-            if entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".") {
+            if is_hidden(&entry) {
                 self.skip(path, "hidden");
                 if entry.file_type().is_dir() {
                     entries.skip_current_dir();
@@ -265,6 +265,10 @@ impl Search {
         } else {
             &root
         };
+        // As in a shell: hidden entries are meant only where the pattern names one.
+        let wants_hidden = pattern.components().any(
+            |part| matches!(part, Component::Normal(name) if name.as_encoded_bytes().starts_with(b".")),
+        );
         let mut matched = false;
         let mut entries = WalkDir::new(start)
             .follow_links(true)
@@ -276,6 +280,12 @@ impl Search {
             };
             if entry.depth() > 0 && entry.file_type().is_dir() && self.is_out_dir(entry.path()) {
                 entries.skip_current_dir();
+                continue;
+            }
+            if !wants_hidden && is_hidden(&entry) {
+                if entry.file_type().is_dir() {
+                    entries.skip_current_dir();
+                }
                 continue;
             }
             let path = if root.as_os_str().is_empty() {
@@ -320,7 +330,7 @@ impl Search {
 
     fn skip(&mut self, path: &Path, reason: &str) {
         self.result.skipped.push(Skipped {
-            path: path.to_path_buf(),
+            path: tidy(path),
             reason: reason.to_owned(),
         });
     }
@@ -348,6 +358,10 @@ fn tidy(path: &Path) -> PathBuf {
     } else {
         tidied
     }
+}
+
+fn is_hidden(entry: &DirEntry) -> bool {
+    entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".")
 }
 
 fn is_glob(path: &Path) -> bool {

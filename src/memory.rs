@@ -53,9 +53,10 @@ impl Memory {
     pub(crate) fn scratch_file(&self) -> Result<File> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = self
-            .scratch_folder
-            .join(format!(".isoscan-{}-scratch-{number}.part", std::process::id()));
+        let path = self.scratch_folder.join(format!(
+            ".isoscan-{}-scratch-{number}.part",
+            std::process::id()
+        ));
         File::options()
             .read(true)
             .write(true)

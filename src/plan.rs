@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::detect::{DetectOptions, ThresholdRule};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::IngestOptions;
+use crate::ingest::time::TimeForm;
 use crate::report::graph::{Format as GraphFormat, YScale};
 use crate::report::table::ScoresFormat;
 
@@ -107,6 +108,9 @@ impl Plan {
             return refuse(
                 "no input: name files, folders, quoted globs, or - for standard input".into(),
             );
+        }
+        if let Some(format) = &self.ingest.timestamp_format {
+            TimeForm::from_format(format, self.ingest.zone)?;
         }
         if self.ingest.value_columns.is_empty() {
             return refuse("no value column".into());

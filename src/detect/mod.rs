@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::forest::{Forest, ForestParams, LineForest, SamplePlan};
 use crate::series::{Chunk, Series, SeriesBuilder};
 
+use self::order::Within;
 pub use self::threshold::{Contamination, ThresholdRule, quantile_threshold};
 
 /// Settings of a detection.
@@ -170,7 +171,7 @@ pub fn detect(series: &Series, options: &DetectOptions) -> Result<Findings> {
     let centres = (0..series.columns().len())
         .map(|column| {
             Ok(Centre {
-                median: order::median(series, column)?,
+                median: scorer.median(series, column)?,
                 quartile_distance: match several {
                     true => quartile_distance(series, column)?,
                     false => 0.0,
@@ -201,7 +202,11 @@ fn is_constant(series: &Series) -> Result<bool> {
         return Ok(true);
     };
     let first = series.read(first)?;
-    let first: Vec<f64> = first.value_columns().iter().map(|column| column[0]).collect();
+    let first: Vec<f64> = first
+        .value_columns()
+        .iter()
+        .map(|column| column[0])
+        .collect();
     for part in series.parts() {
         let chunk = series.read(part)?;
         let columns = chunk.value_columns();
@@ -307,7 +312,7 @@ impl Findings {
 enum Scorer {
     Line {
         forest: Box<LineForest>,
-        /// The score of each interval of values, with the number of rows in it.
+        /// The score of each interval of values, with the number of rows in it, in order of value.
         counted: Vec<(f64, u64)>,
         /// Values strictly between these two are no anomalies: a quick way past most rows.
         ordinary: (f64, f64),
@@ -335,7 +340,6 @@ impl Scorer {
         let counted = order::sum_of(counts, intervals)
             .into_iter()
             .enumerate()
-            .filter(|&(_, count)| count > 0)
             .map(|(interval, count)| (forest.interval_score(interval), count))
             .collect();
         Ok(Self::Line {
@@ -353,8 +357,7 @@ impl Scorer {
             .collect::<Result<_>>()?;
         let gathered: Vec<&[f64]> = gathered.iter().map(Vec::as_slice).collect();
         let forest = Forest::fit_gathered(&plan, &gathered, params)?;
-        let mut scores =
-            SeriesBuilder::new(vec!["score".to_owned()], Arc::clone(series.memory()));
+        let mut scores = SeriesBuilder::new(vec!["score".to_owned()], Arc::clone(series.memory()));
         // A few parts at a time, so that scores beyond the memory limit can be set aside in order.
         for parts in series.parts().chunks(8 * rayon::current_num_threads()) {
             let scored = parts
@@ -385,6 +388,31 @@ impl Scorer {
                 })
             }
         }
+    }
+
+    /// The median of a column. The counts tell in which interval of a single column it lies.
+    fn median(&self, series: &Series, column: usize) -> Result<f64> {
+        let Self::Line {
+            forest, counted, ..
+        } = self
+        else {
+            return order::median(series, column);
+        };
+        order::median_within(series, column, |rank| {
+            let mut before = 0;
+            let mut interval = 0;
+            while rank >= before + counted[interval].1 {
+                before += counted[interval].1;
+                interval += 1;
+            }
+            let (above, up_to) = forest.interval_bounds(interval);
+            Within {
+                above,
+                up_to,
+                before,
+                rows: counted[interval].1,
+            }
+        })
     }
 
     fn count_above(&self, threshold: f64) -> Result<u64> {

@@ -19,13 +19,51 @@ const BITS: u32 = 16;
 /// # Panics
 /// Where there is no such rank.
 pub fn value_of_rank(series: &Series, column: usize, rank: u64) -> Result<f64> {
-    assert!(rank < series.rows() as u64, "rank beyond the last row");
-    let mut rank = rank;
+    value_within(series, column, rank, &Within::all(series))
+}
+
+/// A range of values that is known to hold certain ranks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Within {
+    /// The values are above this,
+    pub(super) above: f64,
+    /// and not above this.
+    pub(super) up_to: f64,
+    /// Rows below the range,
+    pub(super) before: u64,
+    /// and in it.
+    pub(super) rows: u64,
+}
+
+impl Within {
+    fn all(series: &Series) -> Self {
+        Self {
+            above: f64::NEG_INFINITY,
+            up_to: f64::INFINITY,
+            before: 0,
+            rows: series.rows() as u64,
+        }
+    }
+
+    #[inline]
+    fn holds(&self, value: f64) -> bool {
+        value > self.above && value <= self.up_to
+    }
+}
+
+/// As [`value_of_rank`], for a rank that is known to lie in a range: the fewer rows are in it, the
+/// fewer passes.
+fn value_within(series: &Series, column: usize, rank: u64, within: &Within) -> Result<f64> {
+    let mut rank = rank - within.before;
+    let mut left = within.rows;
+    assert!(
+        rank < left,
+        "a rank outside its range, or beyond the last row"
+    );
     let mut prefix = 0u64;
     let mut known = 0u32;
-    let mut left = series.rows() as u64;
     while left > FEW && known < u64::BITS {
-        let counts = count_next_bits(series, column, prefix, known)?;
+        let counts = count_next_bits(series, column, within, prefix, known)?;
         let mut digit = 0;
         while rank >= counts[digit] {
             rank -= counts[digit];
@@ -39,7 +77,11 @@ pub fn value_of_rank(series: &Series, column: usize, rank: u64) -> Result<f64> {
         return Ok(value_of(prefix));
     }
     let keys = series.fold(Vec::new, |keys, _, chunk| {
-        let all = chunk.values(column).iter().map(|&value| key_of(value));
+        let values = chunk
+            .values(column)
+            .iter()
+            .filter(|&&value| within.holds(value));
+        let all = values.map(|&value| key_of(value));
         keys.extend(all.filter(|&key| starts_with(key, prefix, known)));
         Ok(())
     })?;
@@ -56,27 +98,43 @@ pub fn value_of_rank(series: &Series, column: usize, rank: u64) -> Result<f64> {
 /// # Panics
 /// Where there is no row.
 pub fn median(series: &Series, column: usize) -> Result<f64> {
+    median_within(series, column, |_| Within::all(series))
+}
+
+/// As [`median`], where it is known in which range a rank lies.
+pub(super) fn median_within(
+    series: &Series,
+    column: usize,
+    range_of: impl Fn(u64) -> Within,
+) -> Result<f64> {
+    let value_of_rank = |rank| value_within(series, column, rank, &range_of(rank));
     let rows = series.rows() as u64;
-    let low = value_of_rank(series, column, (rows - 1) / 2)?;
+    let low = value_of_rank((rows - 1) / 2)?;
     if rows % 2 == 1 {
         return Ok(low);
     }
     // Halved first: the sum of two large values may be beyond the largest number.
-    let high = value_of_rank(series, column, rows / 2)?;
+    let high = value_of_rank(rows / 2)?;
     Ok(match low == high {
         true => low,
         false => low / 2.0 + high / 2.0,
     })
 }
 
-fn count_next_bits(series: &Series, column: usize, prefix: u64, known: u32) -> Result<Vec<u64>> {
+fn count_next_bits(
+    series: &Series,
+    column: usize,
+    within: &Within,
+    prefix: u64,
+    known: u32,
+) -> Result<Vec<u64>> {
     let shift = u64::BITS - known - BITS;
     let parts = series.fold(
         || vec![0u64; 1 << BITS],
         |counts, _, chunk| {
             for &value in chunk.values(column) {
                 let key = key_of(value);
-                if starts_with(key, prefix, known) {
+                if starts_with(key, prefix, known) && within.holds(value) {
                     counts[(key >> shift) as usize & ((1 << BITS) - 1)] += 1;
                 }
             }
@@ -91,7 +149,9 @@ pub(super) fn sum_of(parts: Vec<Vec<u64>>, length: usize) -> Vec<u64> {
     let mut parts = parts.into_iter();
     let mut sum = parts.next().unwrap_or_else(|| vec![0; length]);
     for part in parts {
-        sum.iter_mut().zip(part).for_each(|(sum, count)| *sum += count);
+        sum.iter_mut()
+            .zip(part)
+            .for_each(|(sum, count)| *sum += count);
     }
     sum
 }

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 use super::cut::{Cuts, ROOT, TreeCuts};
 use super::depth::{EDGE, LeafDepths};
 use super::params::ForestParams;
+use super::radix;
 use super::sample::{SamplePlan, Sampler, Seen, Subset};
 use super::steps::Steps;
 use crate::error::{Error, ErrorKind, Result};
@@ -62,7 +63,9 @@ impl LineForest {
         let average = LeafDepths::up_to(sampler.size).average(sampler.trees, sampler.size);
         let scores: Vec<f64> = sums
             .sums
-            .iter()
+            .par_iter()
+            // Raising to a power takes as long as a hundred additions: worth a thread, if many.
+            .with_min_len(4096)
             .map(|&sum| super::score_of(sum, average))
             .collect();
         Self {
@@ -142,7 +145,7 @@ impl Sums {
         for value in &mut values {
             *value += 0.0;
         }
-        values.sort_unstable_by(f64::total_cmp);
+        radix::sort_numbers(&mut values);
         let leaves = LeafDepths::up_to(sampler.size);
         let rows_up_to = rows_up_to(&values);
         let changes = (0..sampler.groups())

@@ -24,6 +24,7 @@ mod cut;
 pub mod depth;
 pub mod line;
 pub mod params;
+mod radix;
 mod sample;
 mod seed;
 mod steps;

@@ -10,7 +10,10 @@
 //! draw, and two seeds agree better. In large data hardly any row serves twice, and each tree
 //! draws its rows by number, independently of the others.
 
+use rayon::prelude::*;
+
 use super::params::ForestParams;
+use super::radix;
 use super::seed::{Purpose, Stream};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -174,6 +177,14 @@ impl Subset {
         self.words[number / 64] ^= 1 << (number % 64);
     }
 
+    /// Removes the members of `others`, all of which it has.
+    fn remove(&mut self, others: &Self) {
+        for (left, taken) in self.words.iter_mut().zip(&others.words) {
+            *left &= !taken;
+        }
+        self.count -= others.count;
+    }
+
     /// How many members the words before each word have, into `before`.
     pub(super) fn count_words(&self, before: &mut Vec<u32>) {
         before.clear();
@@ -206,89 +217,118 @@ impl Subset {
 }
 
 /// Deals rows to one tree after another from packs that hold each row once.
+///
+/// The rows of each tree are a uniformly random subset, whatever the trees before it had: what is
+/// left of a pack is itself a uniformly random set. If it is too small for a tree, all of it is
+/// taken and the rest is drawn from the other rows, which then are missing from the new pack; by
+/// symmetry no subset is more likely than another.
 struct Dealer {
     size: usize,
     stream: Stream,
-    /// The rows of the current pack that no tree has had yet.
-    pack: Subset,
+    pack: Pack,
     hand: Subset,
+}
+
+/// The rows of the current pack that no tree has had yet.
+enum Pack {
+    /// As a set, which is quick to split if trees take a large share of the rows.
+    Set(Subset),
+    /// As all rows in some order, from the given place on.
+    Order(Vec<u32>, usize),
 }
 
 impl Dealer {
     fn new(rows: usize, size: usize, stream: Stream) -> Self {
+        let pack = if rows <= 16 * size {
+            Pack::Set(Subset::full(rows))
+        } else {
+            Pack::Order((0..rows as u32).collect(), 0)
+        };
         Self {
             size,
             stream,
-            pack: Subset::full(rows),
+            pack,
             hand: Subset::empty(rows),
         }
     }
 
-    /// The rows of the next tree: a uniformly random subset, whatever the trees before it had.
-    ///
-    /// The rows left in a pack are themselves a uniformly random set. If they are too few, all of
-    /// them are taken and the rest is drawn from the other rows, which then are missing from the
-    /// new pack: by symmetry no subset is more likely than another.
+    /// The rows of the next tree.
     fn next(&mut self) -> &Subset {
-        let rows = self.hand.bound;
-        if self.size == rows {
-            self.hand.clone_from(&self.pack);
-            return &self.hand;
-        }
-        if self.pack.count >= self.size {
-            draw(&mut self.stream, &self.pack, self.size, &mut self.hand);
-            for (left, taken) in self.pack.words.iter_mut().zip(&self.hand.words) {
-                *left &= !taken;
+        match &mut self.pack {
+            Pack::Set(pack) if self.size == pack.bound => self.hand.clone_from(pack),
+            Pack::Set(pack) => deal_from_set(&mut self.stream, pack, self.size, &mut self.hand),
+            Pack::Order(order, dealt) => {
+                deal_from_order(&mut self.stream, order, dealt, self.size, &mut self.hand);
             }
-            self.pack.count -= self.size;
-        } else {
-            let rest = self.pack.clone();
-            let mut others = Subset::full(rows);
-            for (other, left) in others.words.iter_mut().zip(&rest.words) {
-                *other &= !left;
-            }
-            others.count -= rest.count;
-            draw(
-                &mut self.stream,
-                &others,
-                self.size - rest.count,
-                &mut self.hand,
-            );
-            self.pack = Subset::full(rows);
-            for ((left, taken), last) in self
-                .pack
-                .words
-                .iter_mut()
-                .zip(&mut self.hand.words)
-                .zip(&rest.words)
-            {
-                *left &= !*taken;
-                *taken |= last;
-            }
-            self.pack.count -= self.hand.count;
-            self.hand.count = self.size;
         }
         &self.hand
     }
 }
 
+fn deal_from_set(stream: &mut Stream, pack: &mut Subset, size: usize, hand: &mut Subset) {
+    if pack.count >= size {
+        draw(stream, pack, size, hand);
+        pack.remove(hand);
+        return;
+    }
+    let rest = pack.clone();
+    *pack = Subset::full(pack.bound);
+    pack.remove(&rest);
+    draw(stream, pack, size - rest.count, hand);
+    *pack = Subset::full(pack.bound);
+    pack.remove(hand);
+    for (taken, last) in hand.words.iter_mut().zip(&rest.words) {
+        *taken |= last;
+    }
+    hand.count = size;
+}
+
+fn deal_from_order(
+    stream: &mut Stream,
+    order: &mut [u32],
+    dealt: &mut usize,
+    size: usize,
+    hand: &mut Subset,
+) {
+    let rows = order.len();
+    let rest = (rows - *dealt).min(size);
+    if rest < size {
+        order.rotate_left(*dealt);
+        *dealt = 0;
+    }
+    // What is left of a pack is taken as it is; all else is drawn as in shuffling.
+    let drawn = if rest < size { rest } else { 0 };
+    for next in *dealt + drawn..*dealt + size {
+        let other = next + stream.below((rows - next) as u64) as usize;
+        order.swap(next, other);
+    }
+    hand.words.fill(0);
+    for &row in &order[*dealt..*dealt + size] {
+        hand.flip(row as usize);
+    }
+    hand.count = size;
+    if rest < size {
+        // The last rows of the old pack are again to be dealt in the new one.
+        order[..size].rotate_left(rest);
+        *dealt = size - rest;
+    } else {
+        *dealt += size;
+    }
+}
+
 /// Sets `hand` to `count` members of `from`, each such subset equally likely.
 ///
-/// If the share wanted is not small, each member is first taken with about the right probability,
-/// 64 at a time; then members are added or dropped at random until the count fits. Neither step
-/// prefers any member, so the result is uniform over the subsets of that size.
+/// Each member is first taken with about the right probability, 64 at a time; then members are
+/// added or dropped at random until the count fits. Neither step prefers any member, so the result
+/// is uniform over the subsets of that size.
 fn draw(stream: &mut Stream, from: &Subset, count: usize, hand: &mut Subset) {
     debug_assert!(count <= from.count);
     hand.count = 0;
-    if from.words.len() * 4 <= count {
-        let share = count as f64 / from.count as f64;
-        let digits = ((share * 256.0).round() as u32).min(255);
-        for (taken, &offered) in hand.words.iter_mut().zip(&from.words) {
-            *taken = coins(stream, digits) & offered;
-            hand.count += taken.count_ones() as usize;
-        }
-    } else {
-        hand.words.fill(0);
+    let share = count as f64 / from.count as f64;
+    let digits = ((share * 256.0).round() as u32).min(255);
+    for (taken, &offered) in hand.words.iter_mut().zip(&from.words) {
+        *taken = coins(stream, digits) & offered;
+        hand.count += taken.count_ones() as usize;
     }
     let bound = from.bound as u64;
     while hand.count < count {
@@ -367,15 +407,20 @@ impl SamplePlan {
             });
         }
         let drawn = sampler.trees * sampler.size;
-        let mut order: Vec<(u64, usize)> = Vec::with_capacity(drawn);
-        let (mut list, mut seen) = (Vec::new(), Seen::default());
-        for tree in 0..sampler.trees {
-            sampler.draw(tree, &mut list, &mut seen);
-            for &row in &list {
-                order.push((row, order.len()));
-            }
-        }
-        order.sort_unstable();
+        let mut order = vec![(0, 0); drawn];
+        order
+            .par_chunks_mut(sampler.size)
+            .enumerate()
+            .for_each_init(
+                || (Vec::new(), Seen::default()),
+                |(list, seen), (tree, order)| {
+                    sampler.draw(tree, list, seen);
+                    for (i, (order, &row)) in order.iter_mut().zip(&*list).enumerate() {
+                        *order = (row, tree * sampler.size + i);
+                    }
+                },
+            );
+        radix::sort_by_key(&mut order, |&(row, _)| row);
         let mut rows = Vec::with_capacity(drawn);
         let mut places = vec![0; drawn];
         for (row, draw) in order {
@@ -459,6 +504,8 @@ mod tests {
             (1000, 256),
             (4032, 256),
             (20_000, 256),
+            (4097, 256),
+            (17, 1),
             (300, 299),
         ] {
             let hands = dealt(&sampler(rows, size, 70));
@@ -487,18 +534,22 @@ mod tests {
 
     #[test]
     fn all_subsets_are_equally_likely_in_every_deal() {
-        // 2 of 5 rows: 10 subsets. Each deal of a group is looked at by itself, since later deals
-        // depend on where the pack ends.
-        let sampler = sampler(5, 2, 60_000 * GROUP);
-        let mut counts = vec![[0_u32; 25]; 4];
-        for group in 0..20_000 {
-            sampler.deal(group, |tree, hand| {
-                let mut rows = Vec::new();
-                hand.list(&mut rows);
-                if let Some(count) = counts.get_mut(tree % GROUP) {
+        // 2 of 5 rows: 10 subsets. Each deal is looked at by itself: the third one ends a pack.
+        let packs: [fn() -> Pack; 2] = [
+            || Pack::Set(Subset::full(5)),
+            || Pack::Order((0..5).collect(), 0),
+        ];
+        let mut counts = vec![[0_u32; 25]; 8];
+        for (pack, counts) in packs.into_iter().zip(counts.chunks_mut(4)) {
+            for number in 0..20_000 {
+                let mut dealer = Dealer::new(5, 2, Stream::new(1, Purpose::Rows, number));
+                dealer.pack = pack();
+                for count in counts.iter_mut() {
+                    let mut rows = Vec::new();
+                    dealer.next().list(&mut rows);
                     count[(rows[0] * 5 + rows[1]) as usize] += 1;
                 }
-            });
+            }
         }
         for count in counts {
             let seen: Vec<u32> = count.into_iter().filter(|&c| c > 0).collect();

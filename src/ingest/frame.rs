@@ -42,7 +42,11 @@ pub(crate) fn push_rows(mut frame: DataFrame, builder: &mut SeriesBuilder) -> Re
     for part in timestamps.downcast_into_iter() {
         let values = columns
             .iter_mut()
-            .map(|column| column.next().map_or_else(Vec::new, |array| array.into_inner().1.to_vec()))
+            .map(|column| {
+                column
+                    .next()
+                    .map_or_else(Vec::new, |array| array.into_inner().1.to_vec())
+            })
             .collect();
         builder.push(Chunk::new(part.into_inner().1.to_vec(), values))?;
     }

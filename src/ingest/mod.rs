@@ -118,11 +118,7 @@ pub fn recognise(source: &Source, options: &IngestOptions) -> Result<String> {
     form.map_err(|error| error.at(source.path()))
 }
 
-fn read_any(
-    source: &Source,
-    options: &IngestOptions,
-    memory: &Arc<Memory>,
-) -> Result<Ingested> {
+fn read_any(source: &Source, options: &IngestOptions, memory: &Arc<Memory>) -> Result<Ingested> {
     let (builder, dropped, form, bytes) = match bytes::open(source)? {
         bytes::Opened::Text(mut text) => {
             let recognised = delimited::recognise(&mut text, options)?;

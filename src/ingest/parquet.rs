@@ -51,6 +51,8 @@ pub(crate) fn recognise(path: &Path, options: &IngestOptions) -> Result<Recognis
         glob: false,
         cache: false,
         low_memory: true,
+        // An open file has no path that could name partitions; polars refuses to look for them.
+        hive_options: HiveOptions::new_disabled(),
         ..ScanArgsParquet::default()
     };
     // An open file, not a path: polars takes paths for patterns, and wants them in UTF-8.
@@ -114,7 +116,10 @@ pub(crate) fn read(
         Error::new(ErrorKind::Format, "the parquet data cannot be read")
             .caused_by(cause.to_string())
     })?;
-    let builder = std::mem::replace(&mut reader.builder, SeriesBuilder::new(Vec::new(), Arc::clone(memory)));
+    let builder = std::mem::replace(
+        &mut reader.builder,
+        SeriesBuilder::new(Vec::new(), Arc::clone(memory)),
+    );
     Ok((builder, reader.dropped.clone()))
 }
 

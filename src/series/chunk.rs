@@ -16,7 +16,11 @@ impl Chunk {
     /// Where the columns differ in length.
     pub fn new(timestamps_us: Vec<i64>, values: Vec<Vec<f64>>) -> Self {
         for column in &values {
-            assert_eq!(column.len(), timestamps_us.len(), "rows of a chunk's columns");
+            assert_eq!(
+                column.len(),
+                timestamps_us.len(),
+                "rows of a chunk's columns"
+            );
         }
         Self {
             times: Times::pack(timestamps_us),

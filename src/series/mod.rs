@@ -57,7 +57,11 @@ impl Series {
     /// # Panics
     /// Where the lengths differ, or there are not as many slices as names.
     pub fn from_columns(columns: Vec<String>, timestamps_us: &[i64], values: &[&[f64]]) -> Self {
-        assert_eq!(columns.len(), values.len(), "one slice for each column name");
+        assert_eq!(
+            columns.len(),
+            values.len(),
+            "one slice for each column name"
+        );
         let chunk = Chunk::new(
             timestamps_us.to_vec(),
             values.iter().map(|column| column.to_vec()).collect(),
@@ -118,7 +122,11 @@ impl Series {
         fresh: impl Fn() -> T + Sync,
         step: impl Fn(&mut T, usize, &Chunk) -> Result<()> + Sync,
     ) -> Result<Vec<T>> {
-        let per_task = self.parts().len().div_ceil(rayon::current_num_threads()).max(1);
+        let per_task = self
+            .parts()
+            .len()
+            .div_ceil(rayon::current_num_threads())
+            .max(1);
         self.parts()
             .par_chunks(per_task)
             .enumerate()
@@ -160,7 +168,10 @@ impl Series {
             .map(|(part, first, inside)| {
                 let chunk = self.read(part)?;
                 let values = chunk.values(column);
-                Ok(inside.iter().map(|&row| values[(row - first) as usize]).collect())
+                Ok(inside
+                    .iter()
+                    .map(|&row| values[(row - first) as usize])
+                    .collect())
             })
             .collect::<Result<_>>()?;
         Ok(gathered.concat())
@@ -262,7 +273,8 @@ impl SeriesBuilder {
             return Ok(());
         }
         let order = chunk.order();
-        self.in_order &= order.ascending && self.span_us.is_none_or(|(_, last)| last <= order.first);
+        self.in_order &=
+            order.ascending && self.span_us.is_none_or(|(_, last)| last <= order.first);
         self.span_us = Some(match self.span_us {
             Some((first, last)) => (first.min(order.least), last.max(order.greatest)),
             None => (order.least, order.greatest),
@@ -330,10 +342,17 @@ mod tests {
     #[test]
     fn chunks_that_overlap_in_time_are_merged() {
         let mut builder = builder(u64::MAX);
-        builder.push(Chunk::new(vec![5, 6], vec![vec![5.0, 6.0]])).unwrap();
-        builder.push(Chunk::new(vec![1, 5], vec![vec![1.0, 5.5]])).unwrap();
+        builder
+            .push(Chunk::new(vec![5, 6], vec![vec![5.0, 6.0]]))
+            .unwrap();
+        builder
+            .push(Chunk::new(vec![1, 5], vec![vec![1.0, 5.5]]))
+            .unwrap();
         let series = builder.finish().unwrap();
-        assert_eq!(rows_of(&series), (vec![1, 5, 5, 6], vec![1.0, 5.0, 5.5, 6.0]));
+        assert_eq!(
+            rows_of(&series),
+            (vec![1, 5, 5, 6], vec![1.0, 5.0, 5.5, 6.0])
+        );
     }
 
     #[test]
@@ -354,7 +373,9 @@ mod tests {
     fn memory_is_given_back_when_a_series_is_dropped() {
         let memory = Arc::new(Memory::new(1000, ""));
         let mut builder = SeriesBuilder::new(vec!["value".into()], memory.clone());
-        builder.push(Chunk::new(vec![0; 100], vec![vec![1.0; 100]])).unwrap();
+        builder
+            .push(Chunk::new(vec![0; 100], vec![vec![1.0; 100]]))
+            .unwrap();
         let series = builder.finish().unwrap();
         assert!(!memory.try_reserve(300));
         drop(series);

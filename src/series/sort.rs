@@ -129,7 +129,12 @@ fn merged(store: Store) -> Result<Store> {
         Some(reader) => reader.columns(),
         None => 0,
     };
-    let fresh = || (Vec::with_capacity(CHUNK_ROWS), vec![Vec::with_capacity(CHUNK_ROWS); columns]);
+    let fresh = || {
+        (
+            Vec::with_capacity(CHUNK_ROWS),
+            vec![Vec::with_capacity(CHUNK_ROWS); columns],
+        )
+    };
     let (mut times, mut values) = fresh();
     // Earlier runs win among equal times: the number of the run is part of the key.
     while let Some(Reverse((time, number))) = heap.pop() {

@@ -36,8 +36,11 @@ impl Spill {
     pub(super) fn write(&mut self, chunk: &Chunk) -> Result<Place> {
         chunk.encode(&mut self.scratch);
         self.file.write_all(&self.scratch).map_err(|cause| {
-            Error::new(ErrorKind::Write, "rows beyond the memory limit cannot be set aside")
-                .caused_by(cause)
+            Error::new(
+                ErrorKind::Write,
+                "rows beyond the memory limit cannot be set aside",
+            )
+            .caused_by(cause)
         })?;
         let place = Place {
             offset: self.end,
@@ -51,8 +54,11 @@ impl Spill {
 
     pub(super) fn read(&self, place: Place) -> Result<Chunk> {
         let failed = |cause: io::Error| {
-            Error::new(ErrorKind::Read, "rows that were set aside cannot be read back")
-                .caused_by(cause)
+            Error::new(
+                ErrorKind::Read,
+                "rows that were set aside cannot be read back",
+            )
+            .caused_by(cause)
         };
         let mut bytes = vec![0; place.bytes];
         read_exact_at(&self.file, &mut bytes, place.offset).map_err(failed)?;

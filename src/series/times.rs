@@ -153,13 +153,19 @@ impl Times {
                 let times = Self::Offsets {
                     start: one,
                     unit: other,
-                    offsets: offsets.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect(),
+                    offsets: offsets
+                        .iter()
+                        .map(|bytes| u32::from_le_bytes(*bytes))
+                        .collect(),
                 };
                 Some((times, rest))
             }
             2 => {
                 let (times, rest) = rest.split_at_checked(8 * rows)?;
-                Some((Self::Plain(words(times).map(|word| word as i64).collect()), rest))
+                Some((
+                    Self::Plain(words(times).map(|word| word as i64).collect()),
+                    rest,
+                ))
             }
             _ => None,
         }
