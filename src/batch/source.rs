@@ -114,8 +114,10 @@ pub(crate) fn examine(
             Ok(())
         },
     )?;
-    let mut all = Anomalies::with_columns(columns);
-    let mut whole = fresh();
+    let mut parts = parts.into_iter();
+    let (mut all, mut whole, _) = parts
+        .next()
+        .unwrap_or_else(|| (Anomalies::with_columns(columns), fresh(), Vec::new()));
     for (anomalies, traces, _) in parts {
         all.append(anomalies);
         for (whole, part) in whole.iter_mut().zip(traces) {

@@ -104,7 +104,7 @@ pub struct Anomalies {
     /// On which side of the median; with several columns, of that in [`column`](Self::column).
     pub directions: Vec<Direction>,
     /// Number of the column that lies farthest from its median, in quartile distances.
-    pub column: Vec<usize>,
+    pub column: Vec<u16>,
 }
 
 impl Anomalies {
@@ -279,7 +279,7 @@ impl Findings {
     }
 
     /// The column that lies farthest from its median, in quartile distances, and on which side.
-    fn direction(&self, chunk: &Chunk, row: usize) -> (usize, Direction) {
+    fn direction(&self, chunk: &Chunk, row: usize) -> (u16, Direction) {
         let offset = |column: usize| {
             let centre = &self.centres[column];
             let value = chunk.values(column)[row];
@@ -303,7 +303,7 @@ impl Findings {
         } else {
             Direction::Above
         };
-        (farthest, direction)
+        (farthest as u16, direction)
     }
 }
 

@@ -4,6 +4,7 @@
 //! written source by source, so that their size costs no memory.
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -153,7 +154,7 @@ pub fn write_anomalies_csv(
             .number(anomalies.scores[row])
             .plain(anomalies.directions[row].name());
         if several {
-            line.text(&names[anomalies.column[row]]);
+            line.text(&names[usize::from(anomalies.column[row])]);
         }
         line.end(out)?;
     }
@@ -218,7 +219,7 @@ pub fn stage_scores(
                 let chunk = series.read(part)?;
                 findings.scores_of(number, &chunk, &mut scores)?;
                 chunk.timestamps_us(&mut times);
-                let mut rows = vec![timestamps(&times)?];
+                let mut rows = vec![timestamps(&times).map_err(frame_failure)?];
                 for (number, name) in names.iter().enumerate() {
                     rows.push(Column::new(name.as_str().into(), chunk.values(number)));
                 }
@@ -293,8 +294,10 @@ impl CombinedTable {
     ) -> Result<()> {
         self.push_csv(source, anomalies, medians, threshold)
             .map_err(|cause| unwritable(self.csv.target(), cause))?;
-        if anomalies.rows() > 0 {
-            let frame = self.frame(source, anomalies, medians, threshold);
+        // A row group at a time: the names repeated in each row take more memory than its numbers.
+        for first in (0..anomalies.rows()).step_by(GROUP_ROWS) {
+            let rows = first..anomalies.rows().min(first + GROUP_ROWS);
+            let frame = self.frame(source, anomalies, rows, medians, threshold);
             self.parquet.push(frame.map_err(frame_failure)?)?;
         }
         Ok(())
@@ -315,7 +318,7 @@ impl CombinedTable {
             }
             line.number(anomalies.scores[row])
                 .plain(anomalies.directions[row].name());
-            let column = anomalies.column[row];
+            let column = usize::from(anomalies.column[row]);
             if self.names.len() > 1 {
                 line.text(&self.names[column]);
             }
@@ -329,36 +332,31 @@ impl CombinedTable {
         &self,
         source: &str,
         anomalies: &Anomalies,
+        rows: Range<usize>,
         medians: &[f64],
         threshold: f64,
     ) -> PolarsResult<DataFrame> {
-        let rows = anomalies.rows();
+        let height = rows.len();
         let mut columns = vec![
-            Column::new("source".into(), vec![source; rows]),
-            timestamps(&anomalies.timestamps_us).map_err(|e| polars_err!(ComputeError: "{e}"))?,
+            Column::new("source".into(), vec![source; height]),
+            timestamps(&anomalies.timestamps_us[rows.clone()])?,
         ];
         for (name, values) in self.names.iter().zip(&anomalies.values) {
-            columns.push(Column::new(name.as_str().into(), values));
+            columns.push(Column::new(name.as_str().into(), &values[rows.clone()]));
         }
-        columns.push(Column::new("score".into(), &anomalies.scores));
-        let directions: Vec<&str> = anomalies.directions.iter().map(|d| d.name()).collect();
+        columns.push(Column::new("score".into(), &anomalies.scores[rows.clone()]));
+        let directions = anomalies.directions[rows.clone()].iter();
+        let directions: Vec<&str> = directions.map(|direction| direction.name()).collect();
         columns.push(Column::new("direction".into(), directions));
+        let outstanding = &anomalies.column[rows];
         if self.names.len() > 1 {
-            let names: Vec<&str> = anomalies
-                .column
-                .iter()
-                .map(|&c| self.names[c].as_str())
-                .collect();
-            columns.push(Column::new("column".into(), names));
+            let names = outstanding.iter().map(|&column| self.names[usize::from(column)].as_str());
+            columns.push(Column::new("column".into(), names.collect::<Vec<_>>()));
         }
-        let medians: Vec<f64> = anomalies
-            .column
-            .iter()
-            .map(|&column| medians[column])
-            .collect();
+        let medians: Vec<f64> = outstanding.iter().map(|&column| medians[usize::from(column)]).collect();
         columns.push(Column::new("median".into(), medians));
-        columns.push(Column::new("threshold".into(), vec![threshold; rows]));
-        DataFrame::new(rows, columns)
+        columns.push(Column::new("threshold".into(), vec![threshold; height]));
+        DataFrame::new(height, columns)
     }
 
     /// Gives both tables their final names; returns these.
@@ -466,10 +464,8 @@ fn timestamp_type() -> DataType {
     DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC))
 }
 
-fn timestamps(timestamps_us: &[i64]) -> Result<Column> {
-    Column::new("timestamp".into(), timestamps_us)
-        .cast(&timestamp_type())
-        .map_err(frame_failure)
+fn timestamps(timestamps_us: &[i64]) -> PolarsResult<Column> {
+    Column::new("timestamp".into(), timestamps_us).cast(&timestamp_type())
 }
 
 fn frame_failure(cause: PolarsError) -> Error {
