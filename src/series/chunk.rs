@@ -1,6 +1,6 @@
 //! A run of neighbouring rows.
 
-use super::times::{Order, Times};
+use super::times::{Order, Times, words};
 
 /// A run of neighbouring rows of a [`Series`](super::Series), column by column.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,10 +100,4 @@ impl Chunk {
         };
         Some(Self { times, values })
     }
-}
-
-/// The little-endian words in `bytes`.
-pub(super) fn words(bytes: &[u8]) -> impl ExactSizeIterator<Item = u64> + '_ {
-    let (words, _) = bytes.as_chunks::<8>();
-    words.iter().map(|word| u64::from_le_bytes(*word))
 }

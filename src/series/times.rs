@@ -2,8 +2,6 @@
 //!
 //! Most logs tick evenly: such a run costs no memory for its times, most others four bytes a row.
 
-use super::chunk::words;
-
 /// Timestamps of one chunk, as small as their spacing allows.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Times {
@@ -209,4 +207,10 @@ impl Times {
             Self::Plain(times) => of(times.iter().copied()),
         }
     }
+}
+
+/// The little-endian words in `bytes`.
+pub(super) fn words(bytes: &[u8]) -> impl ExactSizeIterator<Item = u64> + '_ {
+    let (words, _) = bytes.as_chunks::<8>();
+    words.iter().map(|word| u64::from_le_bytes(*word))
 }
