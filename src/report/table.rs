@@ -350,10 +350,15 @@ impl CombinedTable {
         columns.push(Column::new("direction".into(), directions));
         let outstanding = &anomalies.column[rows];
         if self.names.len() > 1 {
-            let names = outstanding.iter().map(|&column| self.names[usize::from(column)].as_str());
+            let names = outstanding
+                .iter()
+                .map(|&column| self.names[usize::from(column)].as_str());
             columns.push(Column::new("column".into(), names.collect::<Vec<_>>()));
         }
-        let medians: Vec<f64> = outstanding.iter().map(|&column| medians[usize::from(column)]).collect();
+        let medians: Vec<f64> = outstanding
+            .iter()
+            .map(|&column| medians[usize::from(column)])
+            .collect();
         columns.push(Column::new("median".into(), medians));
         columns.push(Column::new("threshold".into(), vec![threshold; height]));
         DataFrame::new(height, columns)

@@ -119,7 +119,8 @@ impl<'a> BlockParser<'a, '_> {
     #[inline]
     fn plain_pair(&mut self, rest: &[u8], time_length: &mut usize) -> Option<usize> {
         let length = *time_length;
-        if length == 0 || *rest.get(length)? != self.layout.delimiter {
+        // A line that starts with a blank may be an empty one, whose end the time's reader would trim.
+        if length == 0 || *rest.get(length)? != self.layout.delimiter || rest[0] <= b' ' {
             return None;
         }
         let (value, digits) = number::parse_prefix(&rest[length + 1..], b'\n')?;
@@ -235,6 +236,110 @@ impl Unusable<'_> {
                     quoted(cell)
                 )
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::Zone;
+    use crate::ingest::time::TimeForm;
+    use proptest::prelude::*;
+
+    fn parse(block: &str, layout: &Layout) -> Rows {
+        let form = TimeForm::from_format("iso", Zone::UTC).unwrap();
+        parse_block(block.as_bytes(), layout, &mut form.parser())
+    }
+
+    fn pair() -> Layout {
+        Layout {
+            delimiter: b',',
+            fields: 2,
+            timestamp: 0,
+            values: vec![1],
+        }
+    }
+
+    #[test]
+    fn unusable_rows_are_counted_and_the_first_three_named_with_their_line() {
+        let block = "2026-01-01 00:00:00,5\n\
+                     2026-01-01 00:00:01,inf\n\
+                     \n\
+                     2026-01-01 00:00:02\n\
+                     2026-02-30 00:00:03,7\n\
+                     2026-01-01 00:00:04,8,9\n\
+                     2026-01-01 00:00:05,6,\n";
+        let rows = parse(block, &pair());
+        assert_eq!(rows.values, [[5.0, 6.0]]);
+        assert_eq!((rows.dropped, rows.lines), (4, 7));
+        let named: Vec<(u64, &str)> = rows
+            .first_drops
+            .iter()
+            .map(|drop| (drop.line, drop.reason.as_str()))
+            .collect();
+        assert_eq!(
+            named,
+            [
+                (1, "the value \"inf\" is no finite number"),
+                (3, "1 fields where 2 are needed"),
+                (
+                    4,
+                    "the timestamp \"2026-02-30 00:00:03\" does not fit the column's form"
+                ),
+            ]
+        );
+    }
+
+    #[test]
+    fn columns_are_taken_by_their_place() {
+        let layout = Layout {
+            delimiter: b';',
+            fields: 4,
+            timestamp: 2,
+            values: vec![3, 0],
+        };
+        let rows = parse("1;x;2026-01-01;2\r\n3;\"a;b\";2026-01-02;4\r\n", &layout);
+        assert_eq!(rows.values, [[2.0, 4.0], [1.0, 3.0]]);
+        assert_eq!(
+            rows.timestamps_us[1] - rows.timestamps_us[0],
+            86_400_000_000
+        );
+    }
+
+    proptest! {
+        /// A quote anywhere in a block sends all of it the general way: both ways must agree on every
+        /// line, well formed or not.
+        #[test]
+        fn the_plain_way_and_the_general_way_give_the_same_rows(
+            lines in prop::collection::vec(
+                (
+                    prop_oneof![
+                        8 => "2026-01-0[1-9] 0[0-9]:[0-5][0-9]:[0-5][0-9]",
+                        1 => "2026-01-0[1-9]T00:00:00Z",
+                        1 => "[0-9:\\- ,]{0,20}",
+                    ],
+                    prop_oneof![
+                        8 => "-?[0-9]{1,9}(\\.[0-9]{0,4})?",
+                        1 => "[0-9]{14,20}",
+                        1 => "[0-9.eE+\\-, ]{0,8}",
+                        1 => Just("nan".to_owned()),
+                    ],
+                    prop_oneof![Just("\n"), Just("\r\n"), Just("\n\n")],
+                ),
+                0..40,
+            )
+        ) {
+            let block: String =
+                lines.iter().map(|(time, value, end)| format!("{time},{value}{end}")).collect();
+            let plain = parse(&block, &pair());
+            let general = parse(&format!("{block}\"2026-01-01\",\"1\"\n"), &pair());
+            let rows = general.timestamps_us.len() - 1;
+            prop_assert_eq!(&plain.timestamps_us[..], &general.timestamps_us[..rows]);
+            prop_assert_eq!(&plain.values[0][..], &general.values[0][..rows]);
+            prop_assert_eq!(plain.dropped, general.dropped);
+            prop_assert_eq!(plain.first_drops, general.first_drops);
+            prop_assert_eq!(plain.lines + 1, general.lines);
         }
     }
 }
