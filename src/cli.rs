@@ -119,7 +119,12 @@ struct ScanArgs {
 
     /// Number of trees; more of them make two seeds agree better [default: 1000, or 200 with several
     /// value columns]
-    #[arg(long, value_name = "N", help_heading = "Detection")]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        help_heading = "Detection"
+    )]
     trees: Option<NonZeroUsize>,
 
     /// Rows that each tree sees: a count, or a share of all rows such as 0.1
@@ -127,6 +132,7 @@ struct ScanArgs {
         long,
         value_name = "N",
         default_value = "256",
+        allow_negative_numbers = true,
         help_heading = "Detection"
     )]
     sample_size: SampleSize,
@@ -136,6 +142,7 @@ struct ScanArgs {
         long,
         value_name = "N",
         default_value_t = 42,
+        allow_negative_numbers = true,
         help_heading = "Detection"
     )]
     seed: u64,
@@ -202,6 +209,7 @@ struct ScanArgs {
         long,
         value_name = "N",
         default_value_t = 0,
+        allow_negative_numbers = true,
         help_heading = "Running"
     )]
     threads: usize,
@@ -714,7 +722,7 @@ fn one_line_refusal(refusal: &clap::Error) -> Error {
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
         .filter(|line| !line.is_empty())
         .collect();
-    let joined = lines.join(" ");
+    let joined = lines.join(" ").replace(" tip: ", "; tip: ");
     let text = joined.strip_prefix("error: ").unwrap_or(&joined);
     let hint = match refusal.kind() {
         UsageError::DisplayHelpOnMissingArgumentOrSubcommand => {

@@ -1,8 +1,9 @@
 //! Plain events of a run, and the bar that shows them on a terminal.
 
+use std::fmt::Write;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::outcome::Outcome;
 
@@ -53,11 +54,19 @@ impl Default for Bar {
     }
 }
 
+/// Files a second, to three digits.
+fn rate(state: &ProgressState, out: &mut dyn Write) {
+    let rate = state.per_sec();
+    let decimals = usize::from(rate < 100.0);
+    // The bar's text is a string, which takes everything.
+    let _ = write!(out, "{rate:.decimals$} files/s");
+}
+
 impl Progress for Bar {
     fn started(&self, sources: u64) {
-        let template = "{bar:24.blue} {pos}/{len} files  {per_sec}  {eta} left  {wide_msg}";
+        let template = "{bar:24.blue} {pos}/{len} files  {rate}  {eta} left  {wide_msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
-            self.0.set_style(style);
+            self.0.set_style(style.with_key("rate", rate));
         }
         self.0.set_length(sources);
         self.0.enable_steady_tick(Duration::from_millis(200));

@@ -20,6 +20,7 @@
 //! number of threads, because path lengths are added as whole numbers and every tree's random
 //! numbers depend on the settings and the tree's number alone.
 
+mod collapse;
 mod cut;
 pub mod depth;
 pub mod line;
