@@ -62,10 +62,7 @@ pub(super) fn scan(source: &Source, plan: &Plan, memory: &Arc<Memory>) -> Result
         let picture = picture(&source.name(), plan, series, &anomalies, &traces)?;
         staged.push(atomic::stage(&target, |file| file.write_all(&picture))?);
     }
-    let outputs = staged
-        .into_iter()
-        .map(Staged::commit)
-        .collect::<Result<_>>()?;
+    let outputs = atomic::commit_all(staged)?;
     Ok(Done {
         source: source.clone(),
         form: ingested.form,

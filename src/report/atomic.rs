@@ -110,6 +110,27 @@ impl Staged {
     }
 }
 
+/// Gives several files their final names: all of them, or on an error none.
+///
+/// # Errors
+/// [`ErrorKind::Write`] with the path that cannot be written; those before it are removed again.
+pub fn commit_all(staged: Vec<Staged>) -> Result<Vec<PathBuf>> {
+    let mut committed: Vec<PathBuf> = Vec::with_capacity(staged.len());
+    for file in staged {
+        match file.commit() {
+            Ok(path) => committed.push(path),
+            Err(error) => {
+                for path in committed {
+                    // What cannot be removed is at least whole.
+                    let _ = fs::remove_file(path);
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(committed)
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         if !self.renamed {

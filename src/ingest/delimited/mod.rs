@@ -76,9 +76,9 @@ pub(crate) fn recognise(text: &mut TextReader, options: &IngestOptions) -> Resul
         });
     };
     let header = text.head()[start..start + length].to_vec();
-    let header_line = text.head()[..start].iter().filter(|&&b| b == b'\n').count() as u64 + 1;
+    let header_line = lines_in(&text.head()[..start]) + 1;
     let (layout, columns) = read_header(&header, options).map_err(|e| e.on_line(header_line))?;
-    let lines_before = text.head()[..next].iter().filter(|&&b| b == b'\n').count() as u64;
+    let lines_before = lines_in(&text.head()[..next]);
     text.skip(next, lines_before);
     let time = match &options.timestamp_format {
         Some(format) => TimeForm::from_format(format, options.zone)?,
@@ -90,6 +90,10 @@ pub(crate) fn recognise(text: &mut TextReader, options: &IngestOptions) -> Resul
         time,
         packing: text.packing(),
     })
+}
+
+fn lines_in(text: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', text).count() as u64
 }
 
 /// Start, length and end of the first record that is not blank.
@@ -211,23 +215,21 @@ fn recognise_time(text: &TextReader, layout: &Layout, options: &IngestOptions) -
         if let Some(cell) = fields.get(layout.timestamp)
             && !cell.is_empty()
         {
-            samples.push(*cell);
+            samples.push((*cell, start));
         }
         start += next;
     }
-    match (
-        TimeForm::recognise(samples.iter().copied(), options.zone),
-        samples.first(),
-    ) {
+    let cells = samples.iter().map(|(cell, _)| *cell);
+    match (TimeForm::recognise(cells, options.zone), samples.first()) {
         (Some(form), _) => Ok(form),
-        (None, Some(cell)) => Err(Error::new(
+        (None, Some((cell, start))) => Err(Error::new(
             ErrorKind::NoUsableRow,
             format!(
                 "the timestamp {} has no form known (give it with --timestamp-format)",
                 quoted(cell)
             ),
         )
-        .on_line(text.lines() + 1)),
+        .on_line(text.lines() + lines_in(&head[..*start]) + 1)),
         (None, None) if head.is_empty() => Err(Error::new(
             ErrorKind::NoUsableRow,
             "there is a header and no row",
