@@ -88,6 +88,7 @@ pub fn discover(paths: &[PathBuf], out_dir: &Path) -> Result<Discovered> {
         out_dir: fs::canonicalize(out_dir).ok(),
         seen: HashSet::new(),
         found: Vec::new(),
+        unmatched: Vec::new(),
         result: Discovered::default(),
     };
     for path in paths {
@@ -96,8 +97,22 @@ pub fn discover(paths: &[PathBuf], out_dir: &Path) -> Result<Discovered> {
     let Search {
         mut found,
         mut result,
+        unmatched,
         ..
     } = search;
+    for pattern in unmatched {
+        let reason = "no file matches this pattern";
+        match found.is_empty() && result.failed.is_empty() {
+            true => result.skipped.push(Skipped {
+                path: pattern,
+                reason: reason.to_owned(),
+            }),
+            // Beside inputs that are scanned, it is as wrong as the name of a missing file.
+            false => result
+                .failed
+                .push(Error::new(ErrorKind::NotFound, reason).at(pattern)),
+        }
+    }
     found.sort();
     found.dedup();
     result.sources = name_outputs(found);
@@ -160,6 +175,8 @@ struct Search {
     out_dir: Option<PathBuf>,
     seen: HashSet<PathBuf>,
     found: Vec<Found>,
+    /// Patterns that no file matches.
+    unmatched: Vec<PathBuf>,
     result: Discovered,
 }
 
@@ -301,7 +318,7 @@ impl Search {
             self.candidate(path, entry.file_type().is_file(), relative);
         }
         if !matched {
-            self.skip(pattern, "no file matches this pattern");
+            self.unmatched.push(pattern.to_path_buf());
         }
         Ok(())
     }

@@ -276,3 +276,15 @@ fn outputs_below_the_scanned_folder_are_not_taken_for_logs_the_next_night() {
         ["logs/a/one.csv", "logs/b/two.csv"]
     );
 }
+
+#[test]
+fn a_pattern_that_matches_nothing_beside_a_file_that_is_there_is_a_failure_of_its_own() {
+    let work = Workdir::with(&[("in.csv", &csv(&traffic()))]);
+    let run = work.run("scan in.csv logs/*.csv -q").ends(1);
+    assert_eq!(
+        run.stderr,
+        "isoscan: logs/*.csv: no file matches this pattern\n"
+    );
+    assert_eq!(inputs(&work, "output", "ok"), ["in.csv"]);
+    assert_eq!(inputs(&work, "output", "error"), ["logs/*.csv"]);
+}
