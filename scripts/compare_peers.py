@@ -62,6 +62,25 @@ def work_polars_read(path, _out, _threads):
     return {"seconds": time.perf_counter() - start, "rows": frame.height}
 
 
+def work_isotree(path, out, threads):
+    """isotree on the same file: read by polars, 100 trees, the same share of rows flagged."""
+    start = time.perf_counter()
+    import numpy as np
+    import polars as pl
+    from isotree import IsolationForest
+
+    frame = pl.read_csv(path)
+    values = frame["value"].cast(pl.Float64).to_numpy().reshape(-1, 1)
+    forest = IsolationForest(
+        ntrees=100, sample_size=256, ndim=1, missing_action="fail", nthreads=threads, random_seed=42
+    )
+    forest.fit(values)
+    scores = forest.predict(values)
+    threshold = np.percentile(scores, 99)
+    frame.filter(pl.Series(scores > threshold)).write_csv(f"{out}.csv")
+    return {"seconds": time.perf_counter() - start}
+
+
 def traffic(rows, columns):
     """Seeded rows for the forests: ordinary ones, and one in a hundred far out; with labels."""
     import numpy as np
@@ -103,6 +122,7 @@ def work_isotree_line(_path, _out, threads):
 
 WORKERS = {
     "original": work_original,
+    "isotree": work_isotree,
     "polars read": work_polars_read,
     "scikit-learn, 1 million values": work_sklearn_line,
     "isotree, 1 million values": work_isotree_line,
@@ -161,16 +181,16 @@ def compare(args):
         run([isoscan, "generate", log, "--rows", str(args.rows), "--step", step])
         names = ["isoscan scan", "polars read"]
         if not args.skip_original:
-            names.append("original")
+            names += ["isotree", "original"]
         results = {name: [] for name in names}
         for round_number in range(args.rounds):
             for name in names:
-                if name == "original" and round_number >= args.original_rounds:
+                if name in ("isotree", "original") and round_number >= args.original_rounds:
                     continue
                 if name == "isoscan scan":
                     result = run([isoscan, "scan", log, "-o", folder / "out", "-q"])
                 else:
-                    result = worker(name, log, folder / "original", threads)
+                    result = worker(name, log, folder / name, threads)
                 results[name].append(result)
                 print(f"{name}: {result['wall']:.3f} s", file=sys.stderr)
         ours = statistics.median(result["wall"] for result in results["isoscan scan"])
@@ -189,12 +209,13 @@ def compare(args):
         )
         if not args.skip_original:
             found = flagged(folder / "out" / "traffic_graph_anomalies_0.01.csv")
-            theirs = flagged(folder / "original.csv")
-            lines.append("")
-            lines.append(
-                f"Of the rows that isoscan ({len(found):,}) and the original ({len(theirs):,}) flag, "
-                f"{100 * jaccard(found, theirs):.1f} % are the same (Jaccard)."
-            )
+            for name in ["original", "isotree"]:
+                theirs = flagged(folder / f"{name}.csv")
+                lines.append("")
+                lines.append(
+                    f"Of the rows that isoscan ({len(found):,}) and {name} ({len(theirs):,}) flag, "
+                    f"{100 * jaccard(found, theirs):.1f} % are the same (Jaccard)."
+                )
     if not args.skip_forests:
         lines += ["", *forests(args, threads)]
     text = "\n".join(lines) + "\n"
@@ -222,8 +243,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--original-rounds", type=int, default=1, help="rounds with the original")
-    parser.add_argument("--skip-original", action="store_true")
+    parser.add_argument("--original-rounds", type=int, default=1, help="rounds with the original and isotree")
+    parser.add_argument("--skip-original", action="store_true", help="and isotree on the file")
     parser.add_argument("--skip-forests", action="store_true")
     target = os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target")
     parser.add_argument("--isoscan", default=Path(target) / "release" / "isoscan")

@@ -176,7 +176,8 @@ pub fn prepare_folder(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn unwritable(path: &Path, cause: io::Error) -> Error {
+/// The error of a file or folder that cannot be written.
+pub(super) fn unwritable(path: &Path, cause: io::Error) -> Error {
     Error::new(ErrorKind::Write, "cannot be written")
         .at(path)
         .caused_by(cause)

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use polars::io::parquet::write::BatchedWriter;
 use polars::prelude::*;
 
-use super::atomic::{Staged, Staging};
+use super::atomic::{Staged, Staging, unwritable};
 use crate::calendar::TimeWriter;
 use crate::detect::{Anomalies, Findings};
 use crate::error::{Error, ErrorKind, Result};
@@ -475,12 +475,6 @@ fn timestamps(timestamps_us: &[i64]) -> PolarsResult<Column> {
 
 fn frame_failure(cause: PolarsError) -> Error {
     Error::new(ErrorKind::Internal, "a table of results cannot be made").caused_by(cause)
-}
-
-fn unwritable(path: &Path, cause: io::Error) -> Error {
-    Error::new(ErrorKind::Write, "cannot be written")
-        .at(path)
-        .caused_by(cause)
 }
 
 #[cfg(test)]
