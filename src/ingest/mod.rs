@@ -13,7 +13,7 @@ pub mod time;
 use std::sync::Arc;
 
 use crate::discover::Source;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::memory::Memory;
 use crate::series::Series;
 
@@ -52,6 +52,29 @@ pub struct Dropped {
     pub rows: u64,
     /// The first three, with the reason.
     pub first: Vec<DroppedRow>,
+}
+
+/// How many dropped rows are named.
+const NAMED_DROPS: usize = 3;
+
+impl Dropped {
+    /// Names a dropped row, where it is one of the first.
+    fn name(&mut self, row: DroppedRow) {
+        if self.first.len() < NAMED_DROPS {
+            self.first.push(row);
+        }
+    }
+}
+
+/// A timestamp column whose form nobody knows, shown by its first cell.
+fn unknown_time_form(cell: &[u8]) -> Error {
+    Error::new(
+        ErrorKind::NoUsableRow,
+        format!(
+            "the timestamp {} has no form known (give it with --timestamp-format)",
+            quoted(cell)
+        ),
+    )
 }
 
 /// What reading a source gave.

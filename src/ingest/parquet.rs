@@ -10,15 +10,13 @@ use polars::prelude::*;
 
 use super::delimited::{DroppedRow, find_columns};
 use super::time::{LocalClock, TimeForm, TimeParser, Zone};
-use super::{Dropped, IngestOptions, frame};
+use super::{Dropped, IngestOptions, frame, unknown_time_form};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::memory::Memory;
 use crate::series::{Chunk, SeriesBuilder};
 
 /// Rows in a batch: large enough to make polars' work per batch small.
 const BATCH_ROWS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(1 << 18).unwrap();
-/// How many dropped rows are named.
-const NAMED_DROPS: usize = 3;
 
 /// A parquet file whose schema has been read.
 pub(crate) struct Recognised {
@@ -279,13 +277,7 @@ impl Reader {
                 }
                 let Some(form) = form else {
                     let first = cells.iter().flatten().next().unwrap_or_default();
-                    return Err(Error::new(
-                        ErrorKind::NoUsableRow,
-                        format!(
-                            "the timestamp {} has no form known (give it with --timestamp-format)",
-                            quoted(first.as_bytes())
-                        ),
-                    ));
+                    return Err(unknown_time_form(first.as_bytes()));
                 };
                 let mut parser: TimeParser = form.parser();
                 Ok(cells
@@ -306,11 +298,9 @@ impl Reader {
 
     fn drop_row(&mut self, row: usize, reason: String) {
         self.dropped.rows += 1;
-        if self.dropped.first.len() < NAMED_DROPS {
-            self.dropped.first.push(DroppedRow {
-                line: self.rows + row as u64 + 1,
-                reason,
-            });
-        }
+        self.dropped.name(DroppedRow {
+            line: self.rows + row as u64 + 1,
+            reason,
+        });
     }
 }

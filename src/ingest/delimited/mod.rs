@@ -11,12 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use polars::prelude::*;
 
-use self::parse::{Layout, NAMED_DROPS, Rows, parse_block};
+use self::parse::{Layout, Rows, parse_block};
 use self::record::{Quotes, RecordEnd};
 use super::bytes::{BLOCK_BYTES, Packing, TextReader};
 use super::time::TimeForm;
-use super::{Dropped, IngestOptions, frame};
-use crate::error::{Error, ErrorKind, Result, printable, quoted};
+use super::{Dropped, IngestOptions, frame, unknown_time_form};
+use crate::error::{Error, ErrorKind, Result, printable};
 use crate::memory::Memory;
 use crate::series::SeriesBuilder;
 
@@ -222,14 +222,10 @@ fn recognise_time(text: &TextReader, layout: &Layout, options: &IngestOptions) -
     let cells = samples.iter().map(|(cell, _)| *cell);
     match (TimeForm::recognise(cells, options.zone), samples.first()) {
         (Some(form), _) => Ok(form),
-        (None, Some((cell, start))) => Err(Error::new(
-            ErrorKind::NoUsableRow,
-            format!(
-                "the timestamp {} has no form known (give it with --timestamp-format)",
-                quoted(cell)
-            ),
-        )
-        .on_line(text.lines() + lines_in(&head[..*start]) + 1)),
+        (None, Some((cell, start))) => {
+            let line = text.lines() + lines_in(&head[..*start]) + 1;
+            Err(unknown_time_form(cell).on_line(line))
+        }
         (None, None) if head.is_empty() => Err(Error::new(
             ErrorKind::NoUsableRow,
             "there is a header and no row",
@@ -430,12 +426,10 @@ impl TextScan {
 impl State {
     fn count(&mut self, rows: &Rows) {
         for drop in &rows.first_drops {
-            if self.dropped.first.len() < NAMED_DROPS {
-                self.dropped.first.push(DroppedRow {
-                    line: self.lines + drop.line + 1,
-                    reason: drop.reason.clone(),
-                });
-            }
+            self.dropped.name(DroppedRow {
+                line: self.lines + drop.line + 1,
+                reason: drop.reason.clone(),
+            });
         }
         self.dropped.rows += rows.dropped;
         self.lines += rows.lines;

@@ -5,8 +5,8 @@
 
 use crate::error::quoted;
 use crate::ingest::delimited::record::{self, Quotes, RecordEnd};
-use crate::ingest::number;
 use crate::ingest::time::TimeParser;
+use crate::ingest::{NAMED_DROPS, number};
 
 /// Where in a record the wanted columns stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +29,6 @@ pub(crate) struct Rows {
     /// Line ends in the block.
     pub(crate) lines: u64,
 }
-
-/// How many dropped rows are named.
-pub(crate) const NAMED_DROPS: usize = 3;
 
 /// A row that could not be used.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
