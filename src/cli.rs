@@ -474,14 +474,7 @@ fn generate(args: &GenerateArgs) -> Result<()> {
     if args.path == std::path::Path::new("-") {
         let traffic = generate::Traffic::new(spec)?;
         let mut out = std::io::BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
-        return match traffic.write_csv(&mut out).and_then(|()| out.flush()) {
-            Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::new(
-                ErrorKind::Write,
-                "standard output cannot be written",
-            )
-            .caused_by(cause)),
-            _ => Ok(()),
-        };
+        return written_to_stdout(traffic.write_csv(&mut out).and_then(|()| out.flush()));
     }
     match args.files {
         Some(files) => generate::write_files(&spec, files, &args.path, &sink),
@@ -733,10 +726,15 @@ fn one_line_refusal(refusal: &clap::Error) -> Error {
     Error::new(ErrorKind::Setting, hint)
 }
 
-/// Writes to standard output; a reader that has gone away is no error.
+/// Writes to standard output.
 fn to_stdout(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    written_to_stdout(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// What writing to standard output comes to; a reader that has gone away is no error.
+fn written_to_stdout(written: std::io::Result<()>) -> Result<()> {
+    match written {
         Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Error::new(ErrorKind::Write, "standard output cannot be written").caused_by(cause))
         }

@@ -130,8 +130,9 @@ fn in_source_order(
 ) -> Result<()> {
     let next = AtomicUsize::new(0);
     let workers = plan.workers.clamp(1, sources.len().max(1));
-    let (send, receive) = crossbeam_channel::bounded(2 * workers);
     std::thread::scope(|scope| {
+        // Made in here, so that an early return drops the receiver before the workers are waited for.
+        let (send, receive) = crossbeam_channel::bounded(2 * workers);
         for _ in 0..workers {
             let (send, next) = (send.clone(), &next);
             scope.spawn(move || {
@@ -150,23 +151,14 @@ fn in_source_order(
         drop(send);
         let mut early = BTreeMap::new();
         let mut wanted = 0;
-        let mut result = Ok(());
-        for (number, outcome) in &receive {
+        for (number, outcome) in receive {
             early.insert(number, outcome);
             while let Some(outcome) = early.remove(&wanted) {
                 wanted += 1;
-                result = take(outcome);
-                if result.is_err() {
-                    next.store(sources.len(), Ordering::Relaxed);
-                    break;
-                }
-            }
-            if result.is_err() {
-                break;
+                take(outcome)?;
             }
         }
-        drop(receive);
-        result
+        Ok(())
     })
 }
 

@@ -460,11 +460,6 @@ impl SamplePlan {
         &self.rows
     }
 
-    /// How many rows the data has in all.
-    pub fn row_count(&self) -> usize {
-        self.sampler.rows
-    }
-
     /// The places in [`rows`](Self::rows) of the rows of tree `tree`.
     pub(super) fn places(&self, tree: usize) -> &[usize] {
         &self.places[tree * self.sampler.size..][..self.sampler.size]

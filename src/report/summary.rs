@@ -33,7 +33,7 @@ pub struct Summary {
 }
 
 /// What became of one input.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct InputSummary {
     /// Its path, or `stdin`.
     pub path: String,
@@ -159,18 +159,7 @@ impl InputSummary {
         Self {
             path,
             status,
-            form: None,
-            rows: 0,
-            dropped_rows: 0,
-            first_dropped: Vec::new(),
-            anomalies: 0,
-            expected_anomalies: None,
-            threshold: None,
-            highest_score: None,
-            seconds: 0.0,
-            outputs: Vec::new(),
-            note: None,
-            error: None,
+            ..Self::default()
         }
     }
 }

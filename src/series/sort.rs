@@ -84,7 +84,7 @@ fn pick(chunks: &[&Chunk], keys: &[Key]) -> Chunk {
 
 /// Sorts runs of neighbouring parts, sets them aside, and merges the runs.
 fn merged(store: Store) -> Result<Store> {
-    // The runs go to a scratch file of their own: a budget of nothing keeps none of them in memory.
+    // A store that has a scratch file keeps nothing more in memory: the runs go to one of their own.
     let mut runs = Store::new(store.memory.clone());
     runs.spill = Some(super::Spill::create(&store.memory)?);
     let mut bounds = vec![0];

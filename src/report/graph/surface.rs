@@ -93,12 +93,16 @@ impl<'a> Pixels<'a> {
     }
 }
 
+fn fill(canvas: &mut impl DrawingBackend, area: Area, color: RGBColor, opacity: f64) -> Result<()> {
+    let (from, to) = ((area.left, area.top), (area.right, area.bottom));
+    canvas
+        .draw_rect(from, to, &color.mix(opacity), true)
+        .map_err(refused)
+}
+
 impl Surface for Pixels<'_> {
     fn fill(&mut self, area: Area, color: RGBColor, opacity: f64) -> Result<()> {
-        let corners = ((area.left, area.top), (area.right, area.bottom));
-        self.canvas
-            .draw_rect(corners.0, corners.1, &color.mix(opacity), true)
-            .map_err(refused)
+        fill(&mut self.canvas, area, color, opacity)
     }
 
     fn line(&mut self, places: &[Place], width: f32, color: RGBColor) -> Result<()> {
@@ -248,10 +252,7 @@ impl<'a> Svg<'a> {
 
 impl Surface for Svg<'_> {
     fn fill(&mut self, area: Area, color: RGBColor, opacity: f64) -> Result<()> {
-        let corners = ((area.left, area.top), (area.right, area.bottom));
-        self.canvas
-            .draw_rect(corners.0, corners.1, &color.mix(opacity), true)
-            .map_err(refused)
+        fill(&mut self.canvas, area, color, opacity)
     }
 
     fn line(&mut self, places: &[Place], width: f32, color: RGBColor) -> Result<()> {
