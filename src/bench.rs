@@ -112,9 +112,9 @@ fn run(source: &Source, plan: &Plan, sums: &mut [f64; STAGES.len()]) -> Result<(
     lap(1);
     let findings = detect::detect(&ingested.series, &plan.detect)?;
     lap(2);
-    let (anomalies, traces) = examine(&ingested.series, &findings, true)?;
+    let found = examine(&ingested.series, &findings, true)?;
     lap(3);
-    picture(&source.name(), plan, &ingested.series, &anomalies, &traces)?;
+    picture(&source.name(), plan, &ingested.series, &found)?;
     lap(4);
     Ok((ingested.series.rows() as u64, ingested.bytes))
 }

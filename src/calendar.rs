@@ -5,6 +5,10 @@
 
 /// Microseconds in a second.
 pub const SECOND_US: i64 = 1_000_000;
+/// Microseconds in a minute.
+pub const MINUTE_US: i64 = 60 * SECOND_US;
+/// Microseconds in an hour.
+pub const HOUR_US: i64 = 60 * MINUTE_US;
 /// Seconds in a day.
 pub const DAY_S: i64 = 86_400;
 /// Microseconds in a day.

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::batch;
 use crate::bench;
-use crate::detect::{Contamination, DetectOptions, ThresholdRule};
+use crate::detect::{DetectOptions, Detector, Severity, ThresholdRule};
 use crate::discover;
 use crate::error::{Error, ErrorKind, Result, printable};
 use crate::forest::{ForestParams, SampleSize};
@@ -28,7 +28,8 @@ use crate::report::{atomic, terminal};
 /// gone silent
 ///
 /// Unsupervised (isolation forest), over any number of files in one run. Exit codes: 0 every input was
-/// scanned; 1 some input failed or nothing was found to scan; 2 wrong usage.
+/// scanned; 1 some input failed or nothing was found to scan; 2 wrong usage; 3 with --fail-on: such an
+/// incident was found.
 #[derive(Debug, Parser)]
 #[command(name = "isoscan", version, max_term_width = 100)]
 struct Cli {
@@ -92,10 +93,21 @@ struct ScanArgs {
     )]
     timezone: String,
 
-    /// Share of rows expected to be anomalous, in (0, 0.5]
+    /// What a row is compared with
+    #[arg(
+        long,
+        value_name = "DETECTOR",
+        value_enum,
+        default_value = "value",
+        help_heading = "Detection"
+    )]
+    detector: DetectorArg,
+
+    /// Share of rows expected to be anomalous, in (0, 0.5], or auto
     ///
     /// The threshold is the (1 - RATE) quantile of each file's scores, exactly as scikit-learn takes
     /// it. Rows that tie with it are not flagged; the counts expected and found are in the summary.
+    /// With auto there is no rate to guess: calm files have next to no anomalies.
     #[arg(
         short,
         long,
@@ -105,7 +117,7 @@ struct ScanArgs {
         allow_negative_numbers = true,
         help_heading = "Detection"
     )]
-    contamination: Contamination,
+    contamination: ThresholdRule,
 
     /// Flag rows whose score is above SCORE (0 to 1), in place of a rate
     #[arg(
@@ -194,6 +206,19 @@ struct ScanArgs {
     /// Write the score of every row as well, to <stem>_scores.<FORMAT>
     #[arg(long, value_name = "FORMAT", value_enum, help_heading = "Output")]
     scores: Option<ScoresArg>,
+
+    /// Report incidents of this severity and above: low, medium, high or critical
+    #[arg(
+        long,
+        value_name = "SEVERITY",
+        default_value = "low",
+        help_heading = "Output"
+    )]
+    min_severity: Severity,
+
+    /// Exit with code 3 where an incident of this severity or above was found
+    #[arg(long, value_name = "SEVERITY", help_heading = "Output")]
+    fail_on: Option<Severity>,
 
     /// Put an apostrophe before text cells that a spreadsheet would run as formulas
     #[arg(long, help_heading = "Output")]
@@ -313,6 +338,16 @@ struct GenerateArgs {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
+enum DetectorArg {
+    /// The values of the whole file: an isolation forest on the value, as the original script
+    Value,
+    /// The past alone: time of day, level and change; alarms as a stream would raise them
+    Context,
+    /// The shapes of the whole file: stretches of rows unlike all others
+    Shape,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum GraphsArg {
     All,
     Anomalous,
@@ -417,7 +452,7 @@ fn scan(args: ScanArgs, typed: Vec<String>) -> Result<u8> {
             terminal::table(&summary, &plan.outputs.folder, voice.colour)
         );
     }
-    Ok(summary.totals.exit_code())
+    Ok(summary.exit_code(args.fail_on))
 }
 
 fn measure(args: &BenchArgs) -> Result<()> {
@@ -585,10 +620,15 @@ impl ScanArgs {
                 zone: self.timezone.parse::<Zone>()?,
             },
             detect: DetectOptions {
+                detector: match self.detector {
+                    DetectorArg::Value => Detector::Value,
+                    DetectorArg::Context => Detector::Context,
+                    DetectorArg::Shape => Detector::Shape,
+                },
                 forest: ForestParams::new(trees.get(), self.sample_size, self.seed)?,
                 threshold: match self.threshold {
                     Some(score) => ThresholdRule::Score(score),
-                    None => ThresholdRule::Contamination(self.contamination),
+                    None => self.contamination,
                 },
             },
             outputs: OutputOptions {
@@ -612,6 +652,7 @@ impl ScanArgs {
                     ScoresArg::Csv => ScoresFormat::Csv,
                     ScoresArg::Parquet => ScoresFormat::Parquet,
                 }),
+                min_severity: self.min_severity,
                 csv_safe: self.csv_safe,
             },
             workers: match self.threads {
@@ -687,10 +728,10 @@ impl Progress for Voice {
                         ));
                     }
                 }
-                if let Some(note) = &done.note
-                    && !self.quiet
-                {
-                    self.say(&format!("{name}: {note}"));
+                if !self.quiet {
+                    for note in &done.notes {
+                        self.say(&format!("{name}: {note}"));
+                    }
                 }
             }
         }

@@ -1,9 +1,10 @@
 //! What became of each source, and what the run as a whole comes to.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::detect::Anomalies;
+use crate::detect::{Anomalies, Expectation, Incident, Kind, Severity};
 use crate::discover::Source;
 use crate::error::Error;
 use crate::ingest::Dropped;
@@ -39,20 +40,30 @@ pub struct Done {
     pub threshold: f64,
     /// Anomalies that the contamination rate lets expect.
     pub expected: Option<f64>,
-    /// Median of each value column.
-    pub medians: Vec<f64>,
+    /// What is usual in each value column.
+    pub usual: Vec<Expectation>,
     /// The anomalies found.
     pub anomalies: Anomalies,
+    /// The incidents that they make up, in time order.
+    pub incidents: Vec<Incident>,
     /// What the reader should know.
-    pub note: Option<String>,
+    pub notes: Vec<String>,
     /// Files written.
     pub outputs: Vec<PathBuf>,
     /// Time from the first byte read to the last output written.
     pub elapsed: Duration,
 }
 
+impl Done {
+    /// The incidents that are at least as severe as `least`, in time order.
+    pub fn reported(&self, least: Severity) -> impl Iterator<Item = &Incident> {
+        let incidents = self.incidents.iter();
+        incidents.filter(move |incident| incident.severity >= least)
+    }
+}
+
 /// Sums over a run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Totals {
     /// Sources scanned.
     pub ok: u64,
@@ -68,11 +79,37 @@ pub struct Totals {
     pub bytes: u64,
     /// Anomalies found.
     pub anomalies: u64,
+    /// Incidents reported.
+    #[serde(flatten)]
+    pub incidents: IncidentCounts,
+}
+
+/// How many incidents there are, of which severity and kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct IncidentCounts {
+    /// All of them.
+    #[serde(rename = "incidents")]
+    pub all: u64,
+    /// By severity; one that does not occur is left out.
+    #[serde(rename = "incidents_by_severity")]
+    pub by_severity: BTreeMap<Severity, u64>,
+    /// By kind; one that does not occur is left out.
+    #[serde(rename = "incidents_by_kind")]
+    pub by_kind: BTreeMap<Kind, u64>,
+}
+
+impl IncidentCounts {
+    /// Adds one incident.
+    pub fn add(&mut self, incident: &Incident) {
+        self.all += 1;
+        *self.by_severity.entry(incident.severity).or_default() += 1;
+        *self.by_kind.entry(incident.kind).or_default() += 1;
+    }
 }
 
 impl Totals {
-    /// Adds one source.
-    pub fn add(&mut self, outcome: &Outcome) {
+    /// Adds one source with its incidents that are at least as severe as `least`.
+    pub fn add(&mut self, outcome: &Outcome, least: Severity) {
         match outcome {
             Outcome::Done(done) => {
                 self.ok += 1;
@@ -80,6 +117,9 @@ impl Totals {
                 self.dropped_rows += done.dropped.rows;
                 self.bytes += done.bytes;
                 self.anomalies += done.anomalies.rows() as u64;
+                for incident in done.reported(least) {
+                    self.incidents.add(incident);
+                }
             }
             Outcome::Failed { .. } => self.failed += 1,
         }

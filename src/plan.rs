@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::detect::{DetectOptions, ThresholdRule};
+use crate::detect::{DetectOptions, Detector, Severity, ThresholdRule};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::IngestOptions;
 use crate::ingest::time::TimeForm;
@@ -54,6 +54,8 @@ pub struct OutputOptions {
     pub y_scale: YScale,
     /// Whether the score of every row is written, and as what.
     pub scores: Option<ScoresFormat>,
+    /// The least severity of an incident that is reported.
+    pub min_severity: Severity,
     /// Whether text that a spreadsheet would run as a formula is made safe.
     pub csv_safe: bool,
 }
@@ -80,6 +82,7 @@ impl Default for OutputOptions {
             graph_format: GraphFormat::Png,
             y_scale: YScale::Auto,
             scores: None,
+            min_severity: Severity::Low,
             csv_safe: false,
         }
     }
@@ -167,14 +170,20 @@ impl Plan {
         match self.detect.threshold {
             ThresholdRule::Contamination(rate) => rate.to_string(),
             ThresholdRule::Score(score) => format!("threshold_{score}"),
+            ThresholdRule::Auto => "auto".to_owned(),
         }
     }
 
-    /// The legend's line about the threshold.
+    /// The legend's line about the threshold, and the detector where it is not the usual one.
     pub fn rule_text(&self) -> String {
-        match self.detect.threshold {
+        let detector = match self.detect.detector {
+            Detector::Value => String::new(),
+            other => format!("{other} detector, "),
+        };
+        detector + &match self.detect.threshold {
             ThresholdRule::Contamination(rate) => format!("Contamination: {rate}"),
             ThresholdRule::Score(score) => format!("Threshold: {score}"),
+            ThresholdRule::Auto => "Contamination: auto".to_owned(),
         }
     }
 }

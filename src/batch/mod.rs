@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use crate::detect::Incident;
 use crate::discover::{self, Discovered, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest;
@@ -22,7 +23,7 @@ use crate::plan::{OutputOptions, Plan};
 use crate::progress::Progress;
 use crate::report::atomic;
 use crate::report::summary::Summary;
-use crate::report::table::CombinedTable;
+use crate::report::table::{AnomalyTable, IncidentTable};
 
 /// Scans what `plan` names, and writes graphs, tables and `summary.json`; returns the summary.
 ///
@@ -36,12 +37,13 @@ pub fn scan(plan: &Plan, arguments: Vec<String>, progress: &dyn Progress) -> Res
     let found = discover::discover(&plan.inputs, &plan.outputs.folder)?;
     let sources = with_base_name(found.sources, &plan.outputs)?;
     atomic::prepare_folder(&plan.outputs.folder)?;
-    let mut combined = CombinedTable::create(
-        &plan.outputs.folder,
-        &plan.ingest.value_columns,
-        plan.outputs.csv_safe,
-    )?;
-    let mut summary = Summary::new(arguments, plan.detect.forest.seed());
+    let OutputOptions {
+        folder, csv_safe, ..
+    } = &plan.outputs;
+    let columns = &plan.ingest.value_columns;
+    let mut anomalies = AnomalyTable::create(folder, columns, *csv_safe)?;
+    let mut incidents = IncidentTable::create(folder, columns, *csv_safe)?;
+    let mut summary = Summary::new(arguments, plan);
     progress.started((sources.len() + found.failed.len()) as u64);
     for error in found.failed {
         let outcome = Outcome::Failed {
@@ -54,19 +56,17 @@ pub fn scan(plan: &Plan, arguments: Vec<String>, progress: &dyn Progress) -> Res
     let memory = Arc::new(Memory::new(plan.row_memory(), &plan.outputs.folder));
     in_source_order(&sources, plan, &memory, |outcome| {
         if let Outcome::Done(done) = &outcome {
-            combined.push(
-                &done.source.name(),
-                &done.anomalies,
-                &done.medians,
-                done.threshold,
-            )?;
+            let (name, threshold) = (done.source.name(), done.threshold);
+            anomalies.push(&name, &done.anomalies, &done.usual, threshold)?;
+            let reported: Vec<&Incident> = done.reported(plan.outputs.min_severity).collect();
+            incidents.push(&name, &reported, threshold)?;
         }
         summary.add(&outcome);
         progress.source_ended(&outcome);
         Ok(())
     })?;
     progress.ended();
-    for path in combined.finish()? {
+    for path in [anomalies.finish()?, incidents.finish()?].concat() {
         summary.outputs.push(path.to_string_lossy().into_owned());
     }
     summary.finish(&found.skipped);

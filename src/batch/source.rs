@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::detect::{self, Anomalies, Findings};
+use crate::detect::{self, Anomalies, Findings, Incident, Severity};
 use crate::discover::Source;
 use crate::error::Result;
 use crate::ingest;
@@ -12,7 +12,7 @@ use crate::memory::Memory;
 use crate::outcome::Done;
 use crate::plan::{Graphs, Plan};
 use crate::report::atomic::{self, Staged};
-use crate::report::graph::{self, Format as GraphFormat, GraphSpec, Panel, Trace};
+use crate::report::graph::{self, Band, Format as GraphFormat, GraphSpec, Panel, Trace};
 use crate::report::table::{self, ScoresFormat};
 use crate::series::Series;
 
@@ -27,10 +27,10 @@ pub(super) fn scan(source: &Source, plan: &Plan, memory: &Arc<Memory>) -> Result
     let findings = detect::detect(series, &plan.detect)?;
     let wants_graph = match plan.outputs.graphs {
         Graphs::All => true,
-        Graphs::Anomalous => findings.anomalies > 0,
+        Graphs::Anomalous => findings.anomalies > 0 || findings.has_gaps(),
         Graphs::None => false,
     };
-    let (anomalies, traces) = examine(series, &findings, wants_graph)?;
+    let found = examine(series, &findings, wants_graph)?;
 
     // Everything is written before anything gets its final name: a source that fails leaves nothing.
     let mut staged: Vec<Staged> = Vec::new();
@@ -43,7 +43,7 @@ pub(super) fn scan(source: &Source, plan: &Plan, memory: &Arc<Memory>) -> Result
     staged.push(atomic::stage(
         &place(&format!("_graph_anomalies_{label}.csv")),
         |file| {
-            table::write_anomalies_csv(file, series.columns(), &anomalies, plan.outputs.csv_safe)
+            table::write_anomalies_csv(file, series.columns(), &found.anomalies, plan.outputs.csv_safe)
         },
     )?);
     if let Some(format) = plan.outputs.scores {
@@ -59,7 +59,7 @@ pub(super) fn scan(source: &Source, plan: &Plan, memory: &Arc<Memory>) -> Result
             GraphFormat::Svg => "svg",
         };
         let target = place(&format!("_graph_{label}.{ending}"));
-        let picture = picture(&source.name(), plan, series, &anomalies, &traces)?;
+        let picture = picture(&source.name(), plan, series, &found)?;
         staged.push(atomic::stage(&target, |file| file.write_all(&picture))?);
     }
     let outputs = atomic::commit_all(staged)?;
@@ -71,19 +71,25 @@ pub(super) fn scan(source: &Source, plan: &Plan, memory: &Arc<Memory>) -> Result
         bytes: ingested.bytes,
         threshold: findings.threshold,
         expected: findings.expected,
-        medians: findings
-            .centres
-            .iter()
-            .map(|centre| centre.median)
-            .collect(),
-        anomalies,
-        note: findings.note.map(|note| note.text().to_owned()),
+        usual: findings.usual,
+        anomalies: found.anomalies,
+        incidents: found.incidents,
+        notes: findings.notes,
         outputs,
         elapsed: start.elapsed(),
     })
 }
 
-/// Walks the series once for its anomalies and, where a graph is wanted, a trace of each column.
+/// What a walk over a judged series gave.
+pub(crate) struct Examined {
+    pub(crate) anomalies: Anomalies,
+    pub(crate) incidents: Vec<Incident>,
+    /// What is drawn of each column; none where no graph is wanted.
+    pub(crate) traces: Vec<Trace>,
+}
+
+/// Walks the series once for its anomalies and incidents and, where a graph is wanted, a trace of each
+/// column.
 ///
 /// # Errors
 /// Those of [`Series::read`].
@@ -91,17 +97,19 @@ pub(crate) fn examine(
     series: &Series,
     findings: &Findings,
     wants_graph: bool,
-) -> Result<(Anomalies, Vec<Trace>)> {
-    let columns = series.columns().len();
+) -> Result<Examined> {
     let (first_us, last_us) = series.span_us().unwrap_or_default();
+    let traced = match wants_graph {
+        true => series.columns().len(),
+        false => 0,
+    };
     let fresh = || -> Vec<Trace> {
-        let traced = if wants_graph { columns } else { 0 };
         (0..traced).map(|_| Trace::new(first_us, last_us)).collect()
     };
-    let parts = series.fold(
-        || (Anomalies::with_columns(columns), fresh(), Vec::new()),
-        |(anomalies, traces, times), number, chunk| {
-            anomalies.append(findings.anomalies_of(number, chunk)?);
+    let stretches = series.fold(
+        || (findings.unexamined(), fresh(), Vec::new()),
+        |(examined, traces, times), number, chunk| {
+            findings.examine(examined, number, chunk)?;
             if wants_graph {
                 chunk.timestamps_us(times);
             }
@@ -111,17 +119,46 @@ pub(crate) fn examine(
             Ok(())
         },
     )?;
-    let mut parts = parts.into_iter();
-    let (mut all, mut whole, _) = parts
-        .next()
-        .unwrap_or_else(|| (Anomalies::with_columns(columns), fresh(), Vec::new()));
-    for (anomalies, traces, _) in parts {
-        all.append(anomalies);
-        for (whole, part) in whole.iter_mut().zip(traces) {
+    let mut traces = fresh();
+    let stretches = stretches.into_iter().map(|(examined, part, _)| {
+        for (whole, part) in traces.iter_mut().zip(part) {
             whole.merge(part);
         }
-    }
-    Ok((all, whole))
+        examined
+    });
+    let (anomalies, incidents) = findings.conclude(stretches);
+    Ok(Examined {
+        anomalies,
+        incidents,
+        traces,
+    })
+}
+
+/// Incidents that are shaded in a graph, and those of them that are named: the worst.
+const SHADED: usize = 500;
+const NAMED: usize = 8;
+
+/// The worst of the incidents that are reported, as bands of a graph.
+fn bands<'a>(incidents: &[Incident], least: Severity, labels: &'a mut Vec<String>) -> Vec<Band<'a>> {
+    let mut worst: Vec<&Incident> = incidents.iter().filter(|i| i.severity >= least).collect();
+    worst.sort_by(|a, b| Incident::worst_first(a, b));
+    worst.truncate(SHADED);
+    labels.extend(worst.iter().enumerate().map(|(place, incident)| {
+        match place < NAMED {
+            true => format!("{} {}", incident.severity, incident.kind.name()),
+            false => String::new(),
+        }
+    }));
+    worst
+        .iter()
+        .zip(labels)
+        .map(|(incident, label)| Band {
+            start_us: incident.start_us,
+            end_us: incident.end_us,
+            label,
+            alarm: f32::from(incident.severity as u8) / f32::from(Severity::Critical as u8),
+        })
+        .collect()
 }
 
 /// The bytes of the graph of one source.
@@ -132,9 +169,10 @@ pub(crate) fn picture(
     title: &str,
     plan: &Plan,
     series: &Series,
-    anomalies: &Anomalies,
-    traces: &[Trace],
+    found: &Examined,
 ) -> Result<Vec<u8>> {
+    let anomalies = &found.anomalies;
+    let mut labels = Vec::new();
     let points: Vec<Vec<(i64, f64)>> = anomalies
         .values
         .iter()
@@ -146,7 +184,7 @@ pub(crate) fn picture(
     let panels: Vec<Panel<'_>> = series
         .columns()
         .iter()
-        .zip(traces)
+        .zip(&found.traces)
         .zip(&points)
         .map(|((name, trace), anomalies)| Panel {
             name,
@@ -158,7 +196,7 @@ pub(crate) fn picture(
         title,
         note: &plan.rule_text(),
         panels: &panels,
-        bands: &[],
+        bands: &bands(&found.incidents, plan.outputs.min_severity, &mut labels),
         format: plan.outputs.graph_format,
         y_scale: plan.outputs.y_scale,
     })

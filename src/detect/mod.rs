@@ -1,31 +1,73 @@
-//! Turns the rows of a series into findings: scores, the threshold, the rows above it.
+//! Turns the rows of a series into findings: scores, the threshold, the rows above it, and the incidents
+//! that these make up.
 //!
-//! In: a [`Series`] and the settings. Out: [`Findings`], which score any chunk of the series and list
-//! its anomalies on demand, so that nothing as long as the series need be kept. Knows nothing of files
-//! or pictures.
+//! In: a [`Series`] and the settings. Out: [`Findings`], which score any part of the series and list its
+//! anomalies on demand, so that nothing as long as the series need be kept. Knows nothing of files or
+//! pictures.
 
+pub mod anomaly;
+pub mod cadence;
+pub mod context;
+mod departure;
+pub mod incident;
 pub mod order;
+mod scorer;
+pub mod shape;
+pub mod tail;
 mod threshold;
 
-use std::sync::Arc;
-
-use rayon::prelude::*;
-use serde::Serialize;
+use std::fmt;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::forest::{Forest, ForestParams, LineForest, SamplePlan};
-use crate::series::{Chunk, Series, SeriesBuilder};
+use crate::forest::ForestParams;
+use crate::series::{Chunk, Series};
 
-use self::order::Within;
+use self::cadence::Cadence;
+use self::departure::{DEPARTED, Departures, Row};
+use self::scorer::{Kept, Limit, Line, Scorer};
+
+pub use self::anomaly::{Anomalies, Direction, Expectation};
+pub use self::incident::{Incident, Kind, Severity};
 pub use self::threshold::{Contamination, ThresholdRule, quantile_threshold};
 
 /// Settings of a detection.
 #[derive(Debug, Clone, Default)]
 pub struct DetectOptions {
+    /// What a row is compared with.
+    pub detector: Detector,
     /// The forest to grow.
     pub forest: ForestParams,
     /// Which score is high enough.
     pub threshold: ThresholdRule,
+}
+
+/// What a row is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Detector {
+    /// The values of the whole series, wherever they stand: an isolation forest on the value.
+    #[default]
+    Value,
+    /// The past alone: the time of day, the level and the change of what came before.
+    Context,
+    /// The shapes of the whole series: stretches of rows unlike all others.
+    Shape,
+}
+
+impl Detector {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Value => "value",
+            Self::Context => "context",
+            Self::Shape => "shape",
+        }
+    }
+}
+
+impl fmt::Display for Detector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// What was found in one series.
@@ -33,168 +75,138 @@ pub struct DetectOptions {
 pub struct Findings {
     /// Rows with a higher score are anomalies.
     pub threshold: f64,
-    /// Rows that the contamination rate lets expect; `None` where the threshold was set outright.
+    /// Rows that the contamination rate lets expect; `None` without a rate.
     pub expected: Option<f64>,
     /// Rows found above the threshold.
     pub anomalies: u64,
-    /// Median and spread of each value column.
-    pub centres: Vec<Centre>,
-    /// What the reader of the findings should know.
-    pub note: Option<Note>,
+    /// What is usual in each value column, over the whole series.
+    pub usual: Vec<Expectation>,
+    /// What the reader of the findings should know: fallbacks, and why there are no anomalies.
+    pub notes: Vec<String>,
+    cadence: Cadence,
+    by_shape: bool,
+    span_us: i64,
+    /// Values strictly between these need no look: neither anomalies nor departed.
+    quiet: (f64, f64),
     scorer: Scorer,
 }
 
-/// Where the values of a column lie.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Centre {
-    /// The median.
-    pub median: f64,
-    /// Distance between the quartiles; only with several columns, 0 else.
-    pub quartile_distance: f64,
-}
-
-/// Something to say about a series beside its anomalies.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Note {
-    /// There is one row: nothing to compare it with.
-    OneRow,
-    /// All rows are equal: none can be told from the others.
-    Constant,
-}
-
-impl Note {
-    /// In words.
-    pub fn text(&self) -> &'static str {
-        match self {
-            Self::OneRow => "one row only: nothing to compare it with, no anomalies",
-            Self::Constant => "all values are equal: no anomalies",
-        }
-    }
-}
-
-/// On which side of the median an anomaly lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Direction {
-    /// Above it, or on it.
-    Above,
-    /// Below it.
-    Below,
-}
-
-impl Direction {
-    /// `above` or `below`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Above => "above",
-            Self::Below => "below",
-        }
-    }
-}
-
-/// Anomalous rows, column by column, in time order.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Anomalies {
-    /// When, in microseconds UTC.
-    pub timestamps_us: Vec<i64>,
-    /// The value columns.
-    pub values: Vec<Vec<f64>>,
-    /// The scores.
-    pub scores: Vec<f64>,
-    /// On which side of the median; with several columns, of that in [`column`](Self::column).
-    pub directions: Vec<Direction>,
-    /// Number of the column that lies farthest from its median, in quartile distances.
-    pub column: Vec<u16>,
-}
-
-impl Anomalies {
-    /// None yet, for rows with this number of value columns.
-    pub fn with_columns(columns: usize) -> Self {
-        Self {
-            values: vec![Vec::new(); columns],
-            ..Self::default()
-        }
-    }
-
-    /// Number of rows.
-    pub fn rows(&self) -> usize {
-        self.timestamps_us.len()
-    }
-
-    /// Adds the rows of `other` behind these.
-    pub fn append(&mut self, other: Self) {
-        self.timestamps_us.extend(other.timestamps_us);
-        for (mine, theirs) in self.values.iter_mut().zip(other.values) {
-            mine.extend(theirs);
-        }
-        self.scores.extend(other.scores);
-        self.directions.extend(other.directions);
-        self.column.extend(other.column);
-    }
+/// What was found in a stretch of rows, so far.
+#[derive(Debug)]
+pub struct Examined {
+    anomalies: Anomalies,
+    departures: Departures,
 }
 
 /// Finds the anomalies of a series.
 ///
-/// One value column is scored by a collapsed forest, several by a general one. Scores lie in (0, 1];
-/// higher is more anomalous. A constant series has none, and the note says so. The same bits at any
-/// number of threads.
+/// Scores lie in (0, 1]; higher is more anomalous, and what they mean does not depend on the series. A
+/// constant series has no anomalies, and a note says so. Where the detector that was asked for cannot
+/// judge the series, a note says which fallback was used. The same bits at any number of threads.
 ///
 /// # Errors
 /// [`ErrorKind::NoUsableRow`] where the series is empty, and those of [`Series::read`] and of setting
 /// rows aside.
 pub fn detect(series: &Series, options: &DetectOptions) -> Result<Findings> {
-    if series.rows() == 0 {
+    let Some((first_us, last_us)) = series.span_us() else {
         return Err(Error::new(ErrorKind::NoUsableRow, "there is no row"));
-    }
-    let note = match (series.rows(), is_constant(series)?) {
-        (1, _) => Some(Note::OneRow),
-        (_, true) => Some(Note::Constant),
+    };
+    let cadence = Cadence::of(series)?;
+    let mut notes = Vec::new();
+    let nothing_to_tell = match (series.rows(), is_constant(series)?) {
+        (1, _) => Some("one row only: nothing to compare it with, no anomalies"),
+        (_, true) => Some("all values are equal: no anomalies"),
         _ => None,
     };
-    let scorer = match series.columns().len() {
-        1 => Scorer::line(series, &options.forest)?,
-        _ => Scorer::general(series, &options.forest)?,
+    // One row, or rows all alike, are nothing to be told from, whatever compares them.
+    let detector = match nothing_to_tell {
+        Some(_) => Detector::Value,
+        None => usable(options.detector, series, &mut notes),
     };
-    let (threshold, expected) = match options.threshold {
-        ThresholdRule::Score(score) => (score, None),
-        ThresholdRule::Contamination(rate) => (
-            scorer.quantile_threshold(rate)?,
-            Some(rate.rate() * series.rows() as f64),
-        ),
+    let forest = &options.forest;
+    let rate = |rate: Contamination| Some(rate.rate() * series.rows() as f64);
+    let one_column = series.columns().len() == 1;
+    let (scorer, threshold, expected) = match (detector, options.threshold) {
+        (Detector::Value, ThresholdRule::Auto) if one_column => {
+            let limit = Limit::fit(series, forest)?;
+            let threshold = limit.extreme_threshold(series.rows());
+            (Scorer::Limit(limit), threshold, None)
+        }
+        (Detector::Value, ThresholdRule::Contamination(share)) if one_column => {
+            let line = Line::fit(series, forest)?;
+            let threshold = line.quantile_threshold(share);
+            (Scorer::Line(line), threshold, rate(share))
+        }
+        (Detector::Value, ThresholdRule::Score(score)) if one_column => {
+            (Scorer::Line(Line::fit(series, forest)?), score, None)
+        }
+        (detector, rule) => {
+            let kept = match detector {
+                Detector::Value => Kept::by_forest(series, forest)?,
+                Detector::Context => context::judge(series, &mut notes)?,
+                Detector::Shape => shape::judge(series, forest.seed(), &mut notes)?,
+            };
+            let (threshold, expected) = match rule {
+                ThresholdRule::Contamination(share) => (kept.quantile_threshold(share)?, rate(share)),
+                ThresholdRule::Auto if detector == Detector::Context => (context::ALARM_LEVEL, None),
+                ThresholdRule::Auto => (kept.extreme_threshold(forest)?, None),
+                ThresholdRule::Score(score) => (score, None),
+            };
+            (Scorer::Kept(kept), threshold, expected)
+        }
     };
-    // One row, or rows all alike, are nothing to be told from: whatever threshold was set.
-    let threshold = match note {
+    let threshold = match nothing_to_tell {
         Some(_) => threshold.max(1.0),
         None => threshold,
     };
-    let several = series.columns().len() > 1;
-    let centres = (0..series.columns().len())
-        .map(|column| {
-            Ok(Centre {
-                median: scorer.median(series, column)?,
-                quartile_distance: match several {
-                    true => quartile_distance(series, column)?,
-                    false => 0.0,
-                },
-            })
-        })
-        .collect::<Result<_>>()?;
+    if let Some(note) = nothing_to_tell {
+        notes.push(note.to_owned());
+    } else if options.threshold == ThresholdRule::Auto && threshold >= 1.0 {
+        notes.push(format!(
+            "{} rows are too few for an automatic threshold ({} are needed): no anomalies",
+            series.rows(),
+            tail::LEAST_ROWS
+        ));
+    }
+    let usual = scorer.usual(series)?;
     Ok(Findings {
         threshold,
         expected,
-        anomalies: scorer.count_above(threshold)?,
-        centres,
-        note,
-        scorer: scorer.with_threshold(threshold),
+        anomalies: scorer.count_above(series, threshold)?,
+        quiet: quiet_range(scorer.ordinary_range(threshold), usual[0]),
+        usual,
+        notes,
+        cadence,
+        by_shape: detector == Detector::Shape,
+        span_us: last_us.saturating_sub(first_us),
+        scorer,
     })
 }
 
-fn quartile_distance(series: &Series, column: usize) -> Result<f64> {
-    let last = series.rows() as u64 - 1;
-    let low = order::value_of_rank(series, column, last / 4)?;
-    let high = order::value_of_rank(series, column, last - last / 4)?;
-    // Halved, since the whole distance may be beyond the largest number.
-    Ok((high / 2.0 - low / 2.0).min(f64::MAX / 2.0) * 2.0)
+/// The detector that can judge `series`: the one asked for, or else [`Detector::Value`].
+fn usable(wanted: Detector, series: &Series, notes: &mut Vec<String>) -> Detector {
+    match wanted {
+        Detector::Shape if series.rows() < shape::LEAST_ROWS => {
+            notes.push(format!(
+                "{} rows are too few to tell shapes apart ({} are needed): judged by value",
+                series.rows(),
+                shape::LEAST_ROWS
+            ));
+            Detector::Value
+        }
+        wanted => wanted,
+    }
+}
+
+/// Values that are neither in question as anomalies nor departed from what is usual.
+fn quiet_range(ordinary: (f64, f64), usual: Expectation) -> (f64, f64) {
+    let reach = DEPARTED * usual.spread * (1.0 - 1e-9);
+    let low = ordinary.0.max(usual.value - reach);
+    let low = match usual.spread < usual.value {
+        true => low.max(usual.value * 0.051),
+        false => low,
+    };
+    (low, ordinary.1.min(usual.value + reach))
 }
 
 fn is_constant(series: &Series) -> Result<bool> {
@@ -225,248 +237,149 @@ impl Findings {
     /// # Errors
     /// Those of [`Series::read`].
     pub fn scores_of(&self, number: usize, chunk: &Chunk, out: &mut Vec<f64>) -> Result<()> {
-        out.clear();
-        match &self.scorer {
-            Scorer::Line { forest, .. } => {
-                out.resize(chunk.rows(), 0.0);
-                forest.score_into(chunk.values(0), out);
-            }
-            Scorer::General { scores } => {
-                out.extend_from_slice(scores.read(&scores.parts()[number])?.values(0));
-            }
-        }
-        Ok(())
+        self.scorer.scores_of(number, chunk, out)
     }
 
-    /// The anomalies of a part, in time order: that with this `number` in the series that was
-    /// examined, whose rows are `chunk`.
+    /// Whether [`novelty_of`](Self::novelty_of) has something to tell.
+    pub fn has_novelty(&self) -> bool {
+        matches!(&self.scorer, Scorer::Kept(kept) if kept.has_novelty())
+    }
+
+    /// The novelty of every row of a part: its score before repeated alarms were thinned out. `None` but
+    /// with [`Detector::Context`].
     ///
     /// # Errors
     /// Those of [`Series::read`].
-    pub fn anomalies_of(&self, number: usize, chunk: &Chunk) -> Result<Anomalies> {
-        let mut found = Anomalies::with_columns(self.centres.len());
-        let mut take = |row: usize, score: f64| {
-            if score > self.threshold {
-                let (column, direction) = self.direction(chunk, row);
-                found.timestamps_us.push(chunk.timestamp_us(row));
-                for (number, values) in found.values.iter_mut().enumerate() {
-                    values.push(chunk.values(number)[row]);
-                }
-                found.scores.push(score);
-                found.directions.push(direction);
-                found.column.push(column);
-            }
-        };
+    pub fn novelty_of(&self, number: usize) -> Result<Option<Vec<f64>>> {
         match &self.scorer {
-            Scorer::Line {
-                forest, ordinary, ..
-            } => {
+            Scorer::Kept(kept) => kept.novelty_of(number),
+            Scorer::Line(_) | Scorer::Limit(_) => Ok(None),
+        }
+    }
+
+    /// Whether time has gaps in which traffic must have ceased.
+    pub fn has_gaps(&self) -> bool {
+        !self.cadence.gaps.is_empty()
+    }
+
+    /// Nothing examined yet: for [`examine`](Self::examine).
+    pub fn unexamined(&self) -> Examined {
+        Examined {
+            anomalies: Anomalies::with_columns(self.usual.len()),
+            departures: Departures::new(incident::join_us(&self.cadence)),
+        }
+    }
+
+    /// Adds to `examined` what is in a part: that with this `number` in the series that was judged, whose
+    /// rows are `chunk`. The part follows those already examined.
+    ///
+    /// # Errors
+    /// Those of [`Series::read`].
+    pub fn examine(&self, examined: &mut Examined, number: usize, chunk: &Chunk) -> Result<()> {
+        if chunk.rows() > 0 {
+            examined.departures.start_at(chunk.timestamp_us(0));
+        }
+        match &self.scorer {
+            Scorer::Kept(kept) => kept.each(number, |row, score, explained| {
+                let (column, expected) = match explained {
+                    Some(explained) => (explained.column, explained.expected),
+                    None => self.farthest(chunk, row),
+                };
+                self.look_at(examined, chunk, row, score, column, expected);
+            }),
+            by_value => {
                 for (row, &value) in chunk.values(0).iter().enumerate() {
-                    if !(value > ordinary.0 && value < ordinary.1) {
-                        take(row, forest.score(value));
+                    if !(value > self.quiet.0 && value < self.quiet.1) {
+                        let score = by_value.score_of(value).unwrap_or(0.0);
+                        self.look_at(examined, chunk, row, score, 0, self.usual[0]);
                     }
                 }
-            }
-            Scorer::General { .. } => {
-                let mut scores = Vec::new();
-                self.scores_of(number, chunk, &mut scores)?;
-                for (row, &score) in scores.iter().enumerate() {
-                    take(row, score);
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// The column that lies farthest from its median, in quartile distances, and on which side.
-    fn direction(&self, chunk: &Chunk, row: usize) -> (u16, Direction) {
-        let offset = |column: usize| {
-            let centre = &self.centres[column];
-            let value = chunk.values(column)[row];
-            (value / 2.0 - centre.median / 2.0, centre.quartile_distance)
-        };
-        let distance = |column: usize| {
-            let (half, spread) = offset(column);
-            half.abs() / spread.max(f64::MIN_POSITIVE)
-        };
-        let farthest = (0..self.centres.len())
-            .reduce(|best, next| {
-                if distance(next) > distance(best) {
-                    next
-                } else {
-                    best
-                }
-            })
-            .unwrap_or(0);
-        let direction = if offset(farthest).0 < 0.0 {
-            Direction::Below
-        } else {
-            Direction::Above
-        };
-        (farthest as u16, direction)
-    }
-}
-
-/// What gives a row its score.
-#[derive(Debug)]
-enum Scorer {
-    Line {
-        forest: Box<LineForest>,
-        /// The score of each interval of values, with the number of rows in it, in order of value.
-        counted: Vec<(f64, u64)>,
-        /// Values strictly between these two are no anomalies: a quick way past most rows.
-        ordinary: (f64, f64),
-    },
-    General {
-        /// The score of every row, part by part as the series that was examined.
-        scores: Box<Series>,
-    },
-}
-
-impl Scorer {
-    /// Fits a collapsed forest to a single column and counts the rows in each of its intervals.
-    fn line(series: &Series, params: &ForestParams) -> Result<Self> {
-        let plan = SamplePlan::draw(series.rows(), params)?;
-        let gathered = series.gather(0, plan.rows())?;
-        let forest = LineForest::fit_gathered(&plan, &gathered, params)?;
-        let intervals = forest.interval_count();
-        let counts = series.fold(
-            || vec![0u64; intervals],
-            |counts, _, chunk| {
-                forest.count_intervals(chunk.values(0), counts);
                 Ok(())
-            },
-        )?;
-        let counted = order::sum_of(counts, intervals)
-            .into_iter()
-            .enumerate()
-            .map(|(interval, count)| (forest.interval_score(interval), count))
-            .collect();
-        Ok(Self::Line {
-            forest: Box::new(forest),
-            counted,
-            ordinary: (f64::INFINITY, f64::NEG_INFINITY),
-        })
-    }
-
-    /// Fits a forest to several columns and scores every row.
-    fn general(series: &Series, params: &ForestParams) -> Result<Self> {
-        let plan = SamplePlan::draw(series.rows(), params)?;
-        let gathered: Vec<Vec<f64>> = (0..series.columns().len())
-            .map(|column| series.gather(column, plan.rows()))
-            .collect::<Result<_>>()?;
-        let gathered: Vec<&[f64]> = gathered.iter().map(Vec::as_slice).collect();
-        let forest = Forest::fit_gathered(&plan, &gathered, params)?;
-        let mut scores = SeriesBuilder::new(vec!["score".to_owned()], Arc::clone(series.memory()));
-        // A few parts at a time, so that scores beyond the memory limit can be set aside in order.
-        for parts in series.parts().chunks(8 * rayon::current_num_threads()) {
-            let scored = parts
-                .par_iter()
-                .map(|part| {
-                    let chunk = series.read(part)?;
-                    let mut scores = vec![0.0; chunk.rows()];
-                    forest.score_into(&chunk.value_columns(), &mut scores)?;
-                    Ok(Chunk::untimed(scores))
-                })
-                .collect::<Result<Vec<_>>>()?;
-            for chunk in scored {
-                scores.push(chunk)?;
-            }
-        }
-        Ok(Self::General {
-            scores: Box::new(scores.finish()?),
-        })
-    }
-
-    fn quantile_threshold(&self, rate: Contamination) -> Result<f64> {
-        match self {
-            Self::Line { counted, .. } => Ok(quantile_threshold(counted, rate).unwrap_or(1.0)),
-            Self::General { scores } => {
-                let rows = scores.rows() as u64;
-                threshold::quantile_of_ranks(rows, rate, |rank| {
-                    order::value_of_rank(scores, 0, rows - 1 - rank)
-                })
             }
         }
     }
 
-    /// The median of a column. The counts tell in which interval of a single column it lies.
-    fn median(&self, series: &Series, column: usize) -> Result<f64> {
-        let Self::Line {
-            forest, counted, ..
-        } = self
-        else {
-            return order::median(series, column);
+    #[inline]
+    fn look_at(
+        &self,
+        examined: &mut Examined,
+        chunk: &Chunk,
+        row: usize,
+        score: f64,
+        column: u16,
+        expected: Expectation,
+    ) {
+        let judged = Row {
+            time_us: chunk.timestamp_us(row),
+            value: chunk.values(usize::from(column))[row],
+            column,
+            expected,
+            score,
+            anomaly: score > self.threshold,
         };
-        order::median_within(series, column, |rank| {
-            let mut before = 0;
-            let mut interval = 0;
-            while rank >= before + counted[interval].1 {
-                before += counted[interval].1;
-                interval += 1;
+        if !judged.counts() {
+            return;
+        }
+        examined.departures.push(judged);
+        if judged.anomaly {
+            let found = &mut examined.anomalies;
+            found.timestamps_us.push(judged.time_us);
+            for (number, values) in found.values.iter_mut().enumerate() {
+                values.push(chunk.values(number)[row]);
             }
-            let (above, up_to) = forest.interval_bounds(interval);
-            Within {
-                above,
-                up_to,
-                before,
-                rows: counted[interval].1,
-            }
-        })
-    }
-
-    fn count_above(&self, threshold: f64) -> Result<u64> {
-        match self {
-            Self::Line { counted, .. } => {
-                let above = counted.iter().filter(|&&(score, _)| score > threshold);
-                Ok(above.map(|&(_, count)| count).sum())
-            }
-            Self::General { scores } => {
-                let counts = scores.fold(
-                    || 0u64,
-                    |count, _, chunk| {
-                        let above = chunk.values(0).iter().filter(|&&score| score > threshold);
-                        *count += above.count() as u64;
-                        Ok(())
-                    },
-                )?;
-                Ok(counts.into_iter().sum())
-            }
+            found.scores.push(score);
+            found.columns.push(column);
+            found.expected.push(expected);
         }
     }
 
-    fn with_threshold(self, threshold: f64) -> Self {
-        match self {
-            Self::Line {
-                forest, counted, ..
-            } => Self::Line {
-                ordinary: widest_ordinary_range(&forest, threshold),
-                forest,
-                counted,
-            },
-            general => general,
+    /// The anomalies and the incidents of the series, from its stretches in time order.
+    pub fn conclude(
+        &self,
+        stretches: impl IntoIterator<Item = Examined>,
+    ) -> (Anomalies, Vec<Incident>) {
+        let mut all = self.unexamined();
+        for stretch in stretches {
+            all.anomalies.append(stretch.anomalies);
+            all.departures.append(stretch.departures);
         }
+        let setting = incident::Setting {
+            cadence: &self.cadence,
+            span_us: self.span_us,
+            by_shape: self.by_shape,
+            usual: self.usual[0],
+        };
+        (
+            all.anomalies,
+            incident::incidents(all.departures.finish(), &setting),
+        )
     }
-}
 
-/// The widest run of intervals whose score does not pass `threshold`.
-fn widest_ordinary_range(forest: &LineForest, threshold: f64) -> (f64, f64) {
-    let mut widest = (0, 0);
-    let mut start = 0;
-    for interval in 0..=forest.interval_count() {
-        if interval == forest.interval_count() || forest.interval_score(interval) > threshold {
-            if interval - start > widest.1 - widest.0 {
-                widest = (start, interval);
-            }
-            start = interval + 1;
-        }
+    /// The anomalies and the incidents of `series`, which is the one that was judged.
+    ///
+    /// # Errors
+    /// Those of [`Series::read`].
+    pub fn list(&self, series: &Series) -> Result<(Anomalies, Vec<Incident>)> {
+        let stretches = series.fold(
+            || self.unexamined(),
+            |examined, number, chunk| self.examine(examined, number, chunk),
+        )?;
+        Ok(self.conclude(stretches))
     }
-    if widest.0 == widest.1 {
-        return (f64::INFINITY, f64::NEG_INFINITY);
+
+    /// The column that lies farthest from its median, in robust standard deviations, and what is usual
+    /// there.
+    fn farthest(&self, chunk: &Chunk, row: usize) -> (u16, Expectation) {
+        let reach = |column: usize| {
+            let usual = &self.usual[column];
+            let half = chunk.values(column)[row] / 2.0 - usual.value / 2.0;
+            half.abs() / usual.spread.max(f64::MIN_POSITIVE)
+        };
+        let farthest = (0..self.usual.len())
+            .reduce(|best, next| if reach(next) > reach(best) { next } else { best })
+            .unwrap_or(0);
+        (farthest as u16, self.usual[farthest])
     }
-    let low = forest.interval_bounds(widest.0).0;
-    let high = forest.interval_bounds(widest.1 - 1).1;
-    (low, high)
 }
 
 #[cfg(test)]
@@ -480,48 +393,49 @@ mod tests {
         Series::from_columns(vec!["value".into()], &times, &[values])
     }
 
-    fn found(series: &Series, findings: &Findings) -> Anomalies {
-        let mut all = Anomalies::with_columns(series.columns().len());
-        for (number, part) in series.parts().iter().enumerate() {
-            let chunk = series.read(part).unwrap();
-            all.append(findings.anomalies_of(number, &chunk).unwrap());
+    fn options(rate: f64) -> DetectOptions {
+        DetectOptions {
+            threshold: ThresholdRule::Contamination(Contamination::new(rate).unwrap()),
+            ..DetectOptions::default()
         }
-        all
     }
 
     #[test]
-    fn a_constant_series_has_no_anomalies_and_says_so() {
-        let series = series(&[5.0; 300]);
-        let findings = detect(&series, &DetectOptions::default()).unwrap();
-        assert_eq!(
-            (findings.anomalies, findings.note),
-            (0, Some(Note::Constant))
-        );
+    fn series_with_nothing_to_tell_have_no_anomalies_and_say_so() {
+        for (values, wanted) in [
+            (vec![5.0; 300], "all values are equal: no anomalies"),
+            (vec![5.0], "one row only: nothing to compare it with, no anomalies"),
+        ] {
+            for threshold in [ThresholdRule::default(), ThresholdRule::Auto] {
+                for detector in [Detector::Value, Detector::Context, Detector::Shape] {
+                    let options = DetectOptions {
+                        detector,
+                        threshold,
+                        ..DetectOptions::default()
+                    };
+                    let findings = detect(&series(&values), &options).unwrap();
+                    assert_eq!((findings.anomalies, &findings.notes[..]), (0, &[wanted.to_owned()][..]));
+                }
+            }
+        }
     }
 
     #[test]
-    fn one_row_has_no_anomalies_and_says_so() {
-        let findings = detect(&series(&[5.0]), &DetectOptions::default()).unwrap();
-        assert_eq!((findings.anomalies, findings.note), (0, Some(Note::OneRow)));
-    }
-
-    #[test]
-    fn a_spike_and_a_hole_are_found_with_their_direction() {
+    fn a_spike_and_a_hole_are_found_with_what_explains_them() {
         let mut values: Vec<f64> = (0..1000)
             .map(|row| 1000.0 + f64::from(row * 7919 % 101))
             .collect();
         values[300] = 90_000.0;
         values[700] = -50_000.0;
         let series = series(&values);
-        let options = DetectOptions {
-            threshold: ThresholdRule::Contamination(Contamination::new(0.002).unwrap()),
-            ..DetectOptions::default()
-        };
-        let findings = detect(&series, &options).unwrap();
-        let all = found(&series, &findings);
+        let findings = detect(&series, &options(0.002)).unwrap();
+        let (all, incidents) = findings.list(&series).unwrap();
         assert_eq!(all.timestamps_us, [300_000_000, 700_000_000]);
-        assert_eq!(all.directions, [Direction::Above, Direction::Below]);
+        assert_eq!([all.direction(0), all.direction(1)], [Direction::Above, Direction::Below]);
         assert_eq!((findings.anomalies, findings.expected), (2, Some(2.0)));
+        assert!((1045.0..=1055.0).contains(&all.expected[0].value));
+        let kinds: Vec<Kind> = incidents.iter().map(|incident| incident.kind).collect();
+        assert_eq!(kinds, [Kind::Spike, Kind::Drop]);
     }
 
     #[test]
@@ -530,11 +444,7 @@ mod tests {
             .map(|row| f64::from(row * 7919 % 5003).sqrt())
             .collect();
         let series = series(&values);
-        let options = DetectOptions {
-            threshold: ThresholdRule::Contamination(Contamination::new(0.1).unwrap()),
-            ..DetectOptions::default()
-        };
-        let findings = detect(&series, &options).unwrap();
+        let findings = detect(&series, &options(0.1)).unwrap();
         let mut wanted = 0;
         let mut scores = Vec::new();
         for (number, part) in series.parts().iter().enumerate() {
@@ -545,7 +455,7 @@ mod tests {
                 .filter(|&&score| score > findings.threshold)
                 .count();
         }
-        assert_eq!(found(&series, &findings).rows(), wanted);
+        assert_eq!(findings.list(&series).unwrap().0.rows(), wanted);
         assert_eq!(findings.anomalies, wanted as u64);
         assert!(wanted > 400 && wanted <= 500);
     }
@@ -557,12 +467,50 @@ mod tests {
         loud[250] = 4000.0;
         let times: Vec<i64> = (0..500).collect();
         let series = Series::from_columns(vec!["a".into(), "b".into()], &times, &[&calm, &loud]);
-        let options = DetectOptions {
-            threshold: ThresholdRule::Contamination(Contamination::new(0.002).unwrap()),
+        let (all, incidents) = detect(&series, &options(0.002)).unwrap().list(&series).unwrap();
+        assert_eq!((&all.timestamps_us[..], &all.columns[..]), (&[250][..], &[1][..]));
+        assert_eq!((all.direction(0), incidents[0].column), (Direction::Above, 1));
+    }
+
+    /// Sums of uniform numbers: nearly normal, with a mean of 1000 and a standard deviation of 50.
+    fn noise(rows: usize) -> Vec<f64> {
+        let mut state = 99u64;
+        let mut unit = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 11) as f64 / (1u64 << 53) as f64
+        };
+        (0..rows)
+            .map(|_| 1000.0 + 50.0 * ((0..12).map(|_| unit()).sum::<f64>() - 6.0))
+            .collect()
+    }
+
+    #[test]
+    fn an_automatic_threshold_flags_an_attack_and_leaves_calm_rows_alone() {
+        let auto = DetectOptions {
+            threshold: ThresholdRule::Auto,
             ..DetectOptions::default()
         };
-        let all = found(&series, &detect(&series, &options).unwrap());
-        assert_eq!((all.timestamps_us, all.column), (vec![250], vec![1]));
-        assert_eq!(all.directions, [Direction::Above]);
+        let mut values = noise(50_000);
+        assert_eq!(detect(&series(&values), &auto).unwrap().anomalies, 0);
+        values[30_000..30_040].fill(9_000.0);
+        values[40_000] = 0.0;
+        let series = series(&values);
+        let (all, incidents) = detect(&series, &auto).unwrap().list(&series).unwrap();
+        assert_eq!(all.rows(), 41);
+        assert_eq!(incidents.len(), 2);
+    }
+
+    #[test]
+    fn an_automatic_threshold_wants_enough_rows_to_see_a_tail() {
+        let auto = DetectOptions {
+            threshold: ThresholdRule::Auto,
+            ..DetectOptions::default()
+        };
+        let findings = detect(&series(&noise(100)), &auto).unwrap();
+        assert_eq!(findings.anomalies, 0);
+        assert_eq!(
+            findings.notes,
+            ["100 rows are too few for an automatic threshold (229 are needed): no anomalies"]
+        );
     }
 }

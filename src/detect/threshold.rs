@@ -47,7 +47,7 @@ impl FromStr for Contamination {
         let rate = text.trim().parse().map_err(|_| {
             Error::new(
                 ErrorKind::Setting,
-                format!("\"{text}\" is no number: a share of rows in (0, 0.5] is wanted"),
+                format!("\"{text}\" is no number: a share of rows in (0, 0.5], or auto, is wanted"),
             )
         })?;
         Self::new(rate)
@@ -67,6 +67,21 @@ pub enum ThresholdRule {
     Contamination(Contamination),
     /// A score in [0, 1], set outright.
     Score(f64),
+    /// From the scores themselves: what ordinary rows hardly ever exceed ([`super::tail`]), or the fixed
+    /// level of a detector that has one.
+    Auto,
+}
+
+impl FromStr for ThresholdRule {
+    type Err = Error;
+
+    /// Reads a contamination rate, or `auto`.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text.trim() {
+            "auto" => Ok(Self::Auto),
+            rate => rate.parse().map(Self::Contamination),
+        }
+    }
 }
 
 impl Default for ThresholdRule {

@@ -16,13 +16,15 @@
 //! Source: Liu, Ting, Zhou, "Isolation Forest", ICDM 2008; `c` and the score are equations 1 and 2.
 //!
 //! Two forests grow the same kind of trees: [`LineForest`] on a single feature, where all trees
-//! collapse into one sorted table, and [`Forest`] on several. Both give the same bits at any
+//! collapse into one sorted table, and [`Forest`] on several. [`LimitForest`] is what the first comes
+//! to with infinitely many trees, each of which holds the row that is judged. All give the same bits at any
 //! number of threads, because path lengths are added as whole numbers and every tree's random
 //! numbers depend on the settings and the tree's number alone.
 
 mod collapse;
 mod cut;
 pub mod depth;
+pub mod limit;
 pub mod line;
 pub mod params;
 mod radix;
@@ -33,6 +35,7 @@ pub mod tree;
 #[cfg(test)]
 mod walk;
 
+pub use limit::LimitForest;
 pub use line::LineForest;
 pub use params::{ForestParams, SampleSize};
 pub use sample::SamplePlan;

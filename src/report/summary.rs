@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::atomic;
+use crate::calendar::format_iso;
+use crate::detect::{Incident, Kind, Severity};
 use crate::discover::Skipped;
 use crate::error::Result;
 use crate::ingest::DroppedRow;
-use crate::outcome::{Outcome, Totals};
+use crate::outcome::{IncidentCounts, Outcome, Totals};
+use crate::plan::Plan;
 
 /// The summary of a run, as it is written.
 #[derive(Debug, Serialize)]
@@ -18,6 +21,10 @@ pub struct Summary {
     pub version: &'static str,
     /// The arguments of the command line.
     pub arguments: Vec<String>,
+    /// What rows were compared with: `value`, `context` or `shape`.
+    pub detector: &'static str,
+    /// The contamination rate, `auto`, or the threshold that was set.
+    pub rule: String,
     /// The master seed.
     pub seed: u64,
     /// `complete`; a run that was stopped writes `interrupted`.
@@ -26,10 +33,57 @@ pub struct Summary {
     pub seconds: f64,
     /// Sums over the inputs.
     pub totals: Totals,
+    /// The highest severity of any incident, reported or not.
+    pub highest_severity: Option<Severity>,
+    /// The worst ten incidents that are reported, the worst first.
+    pub worst_incidents: Vec<WorstIncident>,
     /// One entry for each input, sorted by path.
     pub inputs: Vec<InputSummary>,
     /// Files written for the run as a whole.
     pub outputs: Vec<String>,
+    #[serde(skip)]
+    least: Severity,
+}
+
+/// One of the worst incidents of a run.
+#[derive(Debug, Serialize)]
+pub struct WorstIncident {
+    /// Path of the input, or `stdin`.
+    pub source: String,
+    /// When it started, ISO 8601 in UTC.
+    pub start: String,
+    /// When it ended.
+    pub end: String,
+    /// What happened.
+    pub kind: Kind,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What speaks for it, in words.
+    pub evidence: String,
+    #[serde(skip)]
+    incident: Incident,
+}
+
+/// Incidents that are listed one by one.
+const WORST: usize = 10;
+
+impl WorstIncident {
+    fn of(source: String, incident: &Incident) -> Self {
+        let iso = |time_us: i64| {
+            let mut text = Vec::new();
+            format_iso(time_us, &mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        };
+        Self {
+            source,
+            start: iso(incident.start_us),
+            end: iso(incident.end_us),
+            kind: incident.kind,
+            severity: incident.severity,
+            evidence: incident.evidence(),
+            incident: incident.clone(),
+        }
+    }
 }
 
 /// What became of one input.
@@ -49,6 +103,9 @@ pub struct InputSummary {
     pub first_dropped: Vec<DroppedRow>,
     /// Anomalies found.
     pub anomalies: u64,
+    /// Its incidents that are reported.
+    #[serde(flatten)]
+    pub incidents: IncidentCounts,
     /// Anomalies that the contamination rate lets expect; ties at the threshold are not flagged.
     pub expected_anomalies: Option<f64>,
     /// The threshold used.
@@ -67,23 +124,57 @@ pub struct InputSummary {
 
 impl Summary {
     /// A summary without inputs.
-    pub fn new(arguments: Vec<String>, seed: u64) -> Self {
+    pub fn new(arguments: Vec<String>, plan: &Plan) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             arguments,
-            seed,
+            detector: plan.detect.detector.name(),
+            rule: plan.rule_label(),
+            seed: plan.detect.forest.seed(),
             status: "complete",
             seconds: 0.0,
             totals: Totals::default(),
+            highest_severity: None,
+            worst_incidents: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            least: plan.outputs.min_severity,
         }
     }
 
     /// Adds what became of one source.
     pub fn add(&mut self, outcome: &Outcome) {
-        self.totals.add(outcome);
-        self.inputs.push(InputSummary::of(outcome));
+        self.totals.add(outcome, self.least);
+        let mut input = InputSummary::of(outcome);
+        if let Outcome::Done(done) = outcome {
+            let severities = done.incidents.iter().map(|incident| incident.severity);
+            self.highest_severity = self.highest_severity.max(severities.max());
+            let mut reported: Vec<&Incident> = done.reported(self.least).collect();
+            for incident in &reported {
+                input.incidents.add(incident);
+            }
+            reported.sort_by(|a, b| Incident::worst_first(a, b));
+            self.worst_incidents.extend(
+                reported
+                    .iter()
+                    .take(WORST)
+                    .map(|incident| WorstIncident::of(done.source.name(), incident)),
+            );
+            // Stable: of equals, the earlier source comes first.
+            self.worst_incidents
+                .sort_by(|a, b| Incident::worst_first(&a.incident, &b.incident));
+            self.worst_incidents.truncate(WORST);
+        }
+        self.inputs.push(input);
+    }
+
+    /// The exit code that says how the run went: that of [`Totals::exit_code`], or 3 where nothing failed
+    /// and an incident at least as severe as `fail_on` was found.
+    pub fn exit_code(&self, fail_on: Option<Severity>) -> u8 {
+        match self.totals.exit_code() {
+            0 if fail_on.is_some_and(|least| self.highest_severity >= Some(least)) => 3,
+            code => code,
+        }
     }
 
     /// Adds what discovery passed over, and sorts the inputs by path.
@@ -131,7 +222,7 @@ impl InputSummary {
                     .iter()
                     .map(|p| p.to_string_lossy().into_owned())
                     .collect(),
-                note: done.note.clone(),
+                note: (!done.notes.is_empty()).then(|| done.notes.join("; ")),
                 ..Self::empty(done.source.name(), "ok")
             },
             Outcome::Failed { source, error } => {

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::summary::{InputSummary, Summary};
+use super::summary::Summary;
+use crate::detect::Severity;
 use crate::error::printable;
 
-/// Sources named in the table.
-const NAMED: usize = 10;
+/// Sources with longer names push what stands behind them to the right.
+const WIDEST_SOURCE: usize = 40;
 
 /// The table as text; `colour` allows for escape sequences.
 pub fn table(summary: &Summary, folder: &Path, colour: bool) -> String {
@@ -40,6 +41,18 @@ pub fn table(summary: &Summary, folder: &Path, colour: bool) -> String {
     };
     line("rows", format!("{}{dropped}", grouped(totals.rows)));
     line("anomalies", paint("1", grouped(totals.anomalies)));
+    let by_severity: Vec<String> = totals
+        .incidents
+        .by_severity
+        .iter()
+        .rev()
+        .map(|(severity, &count)| format!("{} {severity}", grouped(count)))
+        .collect();
+    let incidents = match by_severity.is_empty() {
+        true => "0".to_owned(),
+        false => format!("{} ({})", grouped(totals.incidents.all), by_severity.join(", ")),
+    };
+    line("incidents", incidents);
     line(
         "time",
         format!(
@@ -50,35 +63,30 @@ pub fn table(summary: &Summary, folder: &Path, colour: bool) -> String {
     );
     line("outputs in", printable(&folder.to_string_lossy()));
 
-    let mut worst: Vec<&InputSummary> = summary.inputs.iter().filter(|i| i.anomalies > 0).collect();
-    worst.sort_by(|a, b| {
-        let score = |input: &InputSummary| input.highest_score.unwrap_or(0.0);
-        score(b)
-            .total_cmp(&score(a))
-            .then_with(|| a.path.cmp(&b.path))
-    });
-    if totals.ok > 1 && !worst.is_empty() {
-        let _ = writeln!(
-            text,
-            "\n{:>9}  {:>9}  most anomalous",
-            "highest", "anomalies"
-        );
-        for input in worst.iter().take(NAMED) {
+    if !summary.worst_incidents.is_empty() {
+        let widest = summary.worst_incidents.iter().map(|w| w.source.chars().count());
+        let width = widest.max().unwrap_or(0).min(WIDEST_SOURCE);
+        let _ = writeln!(text, "\nworst incidents");
+        for worst in &summary.worst_incidents {
+            let severity = format!("{:<8}", worst.severity.name());
+            let severity = match worst.severity {
+                Severity::Critical => paint("1;31", severity),
+                Severity::High => paint("31", severity),
+                Severity::Medium => paint("33", severity),
+                Severity::Low => severity,
+            };
             let _ = writeln!(
                 text,
-                "{:>9.3}  {:>9}  {}",
-                input.highest_score.unwrap_or(0.0),
-                grouped(input.anomalies),
-                printable(&input.path)
+                "{severity}  {:<7}  {}  {:<width$}  {}",
+                worst.kind.name(),
+                worst.start.replace('T', " ").trim_end_matches('Z'),
+                printable(&worst.source),
+                worst.evidence
             );
         }
-        if worst.len() > NAMED {
-            let _ = writeln!(
-                text,
-                "{:>22} {} more",
-                "…",
-                grouped((worst.len() - NAMED) as u64)
-            );
+        let more = totals.incidents.all - summary.worst_incidents.len() as u64;
+        if more > 0 {
+            let _ = writeln!(text, "… {} more in incidents.csv", grouped(more));
         }
     }
     text
@@ -107,21 +115,31 @@ fn seconds(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::outcome::IncidentCounts;
+    use crate::plan::Plan;
 
     #[test]
     fn the_table_names_what_a_person_asks_first() {
-        let mut summary = Summary::new(vec![], 42);
+        let mut summary = Summary::new(vec![], &Plan::new(["logs"]));
         summary.seconds = 2.0;
         summary.totals.ok = 1;
         summary.totals.failed = 2;
         summary.totals.rows = 4032;
         summary.totals.anomalies = 40;
+        summary.totals.incidents = IncidentCounts {
+            all: 3,
+            by_severity: BTreeMap::from([(Severity::Low, 2), (Severity::High, 1)]),
+            by_kind: BTreeMap::new(),
+        };
         assert_eq!(
             table(&summary, Path::new("output"), false),
             "files         1 scanned, 2 failed\n\
              rows          4,032\n\
              anomalies     40\n\
+             incidents     3 (1 high, 2 low)\n\
              time          2.00 s (2,016 rows/s)\n\
              outputs in    output\n"
         );

@@ -28,11 +28,18 @@ impl Chunk {
         }
     }
 
-    /// A chunk of one column whose rows have no time of their own.
-    pub(crate) fn untimed(values: Vec<f64>) -> Self {
+    /// A chunk whose rows have no time of their own.
+    ///
+    /// # Panics
+    /// Where there is no column, or they differ in length.
+    pub(crate) fn untimed(values: Vec<Vec<f64>>) -> Self {
+        let rows = values[0].len();
+        for column in &values {
+            assert_eq!(column.len(), rows, "rows of a chunk's columns");
+        }
         Self {
-            times: Times::none(values.len()),
-            values: vec![values],
+            times: Times::none(rows),
+            values,
         }
     }
 
@@ -49,6 +56,11 @@ impl Chunk {
     /// All columns, as slices.
     pub fn value_columns(&self) -> Vec<&[f64]> {
         self.values.iter().map(Vec::as_slice).collect()
+    }
+
+    /// The time from each row to the next in microseconds, where all rows are known to be evenly spaced.
+    pub fn even_step_us(&self) -> Option<i64> {
+        self.times.even_step()
     }
 
     /// Timestamp of one row, in microseconds UTC.

@@ -86,6 +86,14 @@ impl Times {
         }
     }
 
+    /// The step from each time to the next, where it is always the same.
+    pub(super) fn even_step(&self) -> Option<i64> {
+        match self {
+            Self::Even { step, .. } => Some(*step),
+            Self::Offsets { .. } | Self::Plain(_) => None,
+        }
+    }
+
     /// Writes all times over `out`.
     pub(super) fn write(&self, out: &mut Vec<i64>) {
         out.clear();

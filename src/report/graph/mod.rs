@@ -78,6 +78,8 @@ pub struct Band<'a> {
     pub end_us: i64,
     /// Written above the span where there is room.
     pub label: &'a str,
+    /// How strongly the span is coloured: from 0, pale yellow, to 1, red.
+    pub alarm: f32,
 }
 
 /// Most panels in one graph: a picture of a thousand columns could neither be held nor be read.
@@ -202,6 +204,7 @@ mod tests {
                 start_us: START,
                 end_us: START + 60 * MINUTE,
                 label: "high",
+                alarm: 0.7,
             }],
             format,
             y_scale,

@@ -13,7 +13,9 @@ use crate::error::Result;
 
 const BLUE: RGBColor = RGBColor(37, 99, 235);
 const RED: RGBColor = RGBColor(220, 20, 30);
+const YELLOW: RGBColor = RGBColor(234, 179, 8);
 const ORANGE: RGBColor = RGBColor(245, 158, 11);
+const VERMILION: RGBColor = RGBColor(234, 88, 12);
 const DARK_ORANGE: RGBColor = RGBColor(180, 83, 9);
 const INK: RGBColor = RGBColor(17, 24, 39);
 const GREY: RGBColor = RGBColor(75, 85, 99);
@@ -161,9 +163,20 @@ fn span(axes: &Axes, start_us: i64, end_us: i64) -> Area {
 
 fn paint_bands(bands: &[Band<'_>], axes: &Axes, surface: &mut impl Surface) -> Result<()> {
     for band in bands.iter().filter(|band| axes.time.shows(band)) {
-        surface.fill(span(axes, band.start_us, band.end_us), ORANGE, 0.22)?;
+        let (colour, opacity) = shade(band.alarm);
+        surface.fill(span(axes, band.start_us, band.end_us), colour, opacity)?;
     }
     Ok(())
+}
+
+/// The colour and opacity of a band.
+fn shade(alarm: f32) -> (RGBColor, f64) {
+    match alarm {
+        a if a < 0.25 => (YELLOW, 0.16),
+        a if a < 0.5 => (ORANGE, 0.20),
+        a if a < 0.75 => (VERMILION, 0.22),
+        _ => (RED, 0.24),
+    }
 }
 
 /// The labels of `bands` above the panel, right of `free_from`, as far as they leave each other room.
