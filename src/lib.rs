@@ -13,6 +13,7 @@ pub mod cli;
 pub mod detect;
 pub mod discover;
 pub mod error;
+pub mod evaluate;
 pub mod forest;
 pub mod generate;
 pub mod ingest;

@@ -180,11 +180,12 @@ impl Plan {
             Detector::Value => String::new(),
             other => format!("{other} detector, "),
         };
-        detector + &match self.detect.threshold {
-            ThresholdRule::Contamination(rate) => format!("Contamination: {rate}"),
-            ThresholdRule::Score(score) => format!("Threshold: {score}"),
-            ThresholdRule::Auto => "Contamination: auto".to_owned(),
-        }
+        detector
+            + &match self.detect.threshold {
+                ThresholdRule::Contamination(rate) => format!("Contamination: {rate}"),
+                ThresholdRule::Score(score) => format!("Threshold: {score}"),
+                ThresholdRule::Auto => "Contamination: auto".to_owned(),
+            }
     }
 }
 

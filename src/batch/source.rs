@@ -43,7 +43,12 @@ pub(super) fn scan(source: &Source, plan: &Plan, memory: &Arc<Memory>) -> Result
     staged.push(atomic::stage(
         &place(&format!("_graph_anomalies_{label}.csv")),
         |file| {
-            table::write_anomalies_csv(file, series.columns(), &found.anomalies, plan.outputs.csv_safe)
+            table::write_anomalies_csv(
+                file,
+                series.columns(),
+                &found.anomalies,
+                plan.outputs.csv_safe,
+            )
         },
     )?);
     if let Some(format) = plan.outputs.scores {
@@ -93,23 +98,17 @@ pub(crate) struct Examined {
 ///
 /// # Errors
 /// Those of [`Series::read`].
-pub(crate) fn examine(
-    series: &Series,
-    findings: &Findings,
-    wants_graph: bool,
-) -> Result<Examined> {
+pub(crate) fn examine(series: &Series, findings: &Findings, wants_graph: bool) -> Result<Examined> {
     let (first_us, last_us) = series.span_us().unwrap_or_default();
     let traced = match wants_graph {
         true => series.columns().len(),
         false => 0,
     };
-    let fresh = || -> Vec<Trace> {
-        (0..traced).map(|_| Trace::new(first_us, last_us)).collect()
-    };
+    let fresh = || -> Vec<Trace> { (0..traced).map(|_| Trace::new(first_us, last_us)).collect() };
     let stretches = series.fold(
         || (findings.unexamined(), fresh(), Vec::new()),
         |(examined, traces, times), number, chunk| {
-            findings.examine(examined, number, chunk)?;
+            findings.examine(examined, series, number, chunk)?;
             if wants_graph {
                 chunk.timestamps_us(times);
             }
@@ -139,16 +138,23 @@ const SHADED: usize = 500;
 const NAMED: usize = 8;
 
 /// The worst of the incidents that are reported, as bands of a graph.
-fn bands<'a>(incidents: &[Incident], least: Severity, labels: &'a mut Vec<String>) -> Vec<Band<'a>> {
+fn bands<'a>(
+    incidents: &[Incident],
+    least: Severity,
+    labels: &'a mut Vec<String>,
+) -> Vec<Band<'a>> {
     let mut worst: Vec<&Incident> = incidents.iter().filter(|i| i.severity >= least).collect();
     worst.sort_by(|a, b| Incident::worst_first(a, b));
     worst.truncate(SHADED);
-    labels.extend(worst.iter().enumerate().map(|(place, incident)| {
-        match place < NAMED {
-            true => format!("{} {}", incident.severity, incident.kind.name()),
-            false => String::new(),
-        }
-    }));
+    labels.extend(
+        worst
+            .iter()
+            .enumerate()
+            .map(|(place, incident)| match place < NAMED {
+                true => format!("{} {}", incident.severity, incident.kind.name()),
+                false => String::new(),
+            }),
+    );
     worst
         .iter()
         .zip(labels)

@@ -124,8 +124,14 @@ mod tests {
             value: 100.0,
             spread: 10.0,
         };
-        assert_eq!((usual.deviations(150.0), usual.ratio(150.0)), (Some(5.0), Some(1.5)));
-        assert_eq!((usual.deviations(0.0), usual.ratio(0.0)), (Some(-10.0), Some(0.0)));
+        assert_eq!(
+            (usual.deviations(150.0), usual.ratio(150.0)),
+            (Some(5.0), Some(1.5))
+        );
+        assert_eq!(
+            (usual.deviations(0.0), usual.ratio(0.0)),
+            (Some(-10.0), Some(0.0))
+        );
         assert_eq!(usual.ratio(-50.0), None);
         let flat = Expectation {
             value: 0.0,

@@ -270,7 +270,9 @@ mod tests {
         let mut state = 1u64;
         let times: Vec<i64> = (0..50_000)
             .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
                 let unit = ((state >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
                 time += (-unit.ln() * 1e6) as i64;
                 time

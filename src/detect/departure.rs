@@ -3,7 +3,7 @@
 //! Runs are kept in a form that gives the same result however the rows are dealt to threads: counts,
 //! extremes and times, no sums of fractions.
 
-use super::anomaly::{Expectation, Direction};
+use super::anomaly::{Direction, Expectation};
 
 /// Deviations from which on a row counts as departed.
 pub(super) const DEPARTED: f64 = 3.0;
@@ -210,7 +210,10 @@ mod tests {
         let found = runs(&rows, 2);
         assert_eq!(found.len(), 1);
         let run = &found[0];
-        assert_eq!((run.start_us, run.end_us, run.rows, run.anomalies), (2, 4, 3, 1));
+        assert_eq!(
+            (run.start_us, run.end_us, run.rows, run.anomalies),
+            (2, 4, 3, 1)
+        );
         assert_eq!((run.above, run.below, run.peak.value), (3, 0, 190.0));
     }
 

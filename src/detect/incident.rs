@@ -105,10 +105,15 @@ impl FromStr for Severity {
     /// # Errors
     /// [`ErrorKind::Setting`] where there is no such severity.
     fn from_str(name: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|severity| severity.name() == name);
+        let found = Self::ALL
+            .into_iter()
+            .find(|severity| severity.name() == name);
         found.ok_or_else(|| {
             let known = Self::ALL.map(Self::name).join(", ");
-            Error::new(ErrorKind::Setting, format!("severity \"{name}\" is none of {known}"))
+            Error::new(
+                ErrorKind::Setting,
+                format!("severity \"{name}\" is none of {known}"),
+            )
         })
     }
 }
@@ -200,7 +205,10 @@ fn of_gap(gap: &Gap, setting: &Setting<'_>) -> Incident {
 
 fn of_run(run: &Run, setting: &Setting<'_>) -> Incident {
     let step_us = setting.cadence.step_us;
-    let duration_us = run.end_us.saturating_sub(run.start_us).saturating_add(step_us);
+    let duration_us = run
+        .end_us
+        .saturating_sub(run.start_us)
+        .saturating_add(step_us);
     let departed = run.above + run.below;
     let direction = match run.above.cmp(&run.below) {
         std::cmp::Ordering::Greater => Direction::Above,
@@ -437,7 +445,12 @@ mod tests {
             (run(300, 1500.0, false), Kind::Shift, Severity::Critical),
         ] {
             let found = incident(run, false);
-            assert_eq!((found.kind, found.severity), (kind, severity), "{}", found.evidence());
+            assert_eq!(
+                (found.kind, found.severity),
+                (kind, severity),
+                "{}",
+                found.evidence()
+            );
         }
     }
 
@@ -469,7 +482,10 @@ mod tests {
             },
         };
         let found = incidents(vec![], &setting).remove(0);
-        assert_eq!((found.kind, found.severity), (Kind::Silence, Severity::High));
+        assert_eq!(
+            (found.kind, found.severity),
+            (Kind::Silence, Severity::High)
+        );
         assert_eq!((found.duration_us, found.rows), (24 * STEP, 0));
         assert_eq!(found.evidence(), "no row for 2 h");
     }
@@ -490,7 +506,17 @@ mod tests {
 
     #[test]
     fn durations_are_told_in_their_two_largest_units() {
-        let told = [500_000, 59_000_000, 90_000_000, 5_400_000_000, 93_600_000_000].map(duration);
-        assert_eq!(told, ["500 ms", "59 s", "1 min 30 s", "1 h 30 min", "1 d 2 h"]);
+        let told = [
+            500_000,
+            59_000_000,
+            90_000_000,
+            5_400_000_000,
+            93_600_000_000,
+        ]
+        .map(duration);
+        assert_eq!(
+            told,
+            ["500 ms", "59 s", "1 min 30 s", "1 h 30 min", "1 d 2 h"]
+        );
     }
 }

@@ -24,7 +24,8 @@ use crate::series::{Chunk, Series};
 
 use self::cadence::Cadence;
 use self::departure::{DEPARTED, Departures, Row};
-use self::scorer::{Kept, Limit, Line, Scorer};
+use self::scorer::{Kept, KeptRow, Limit, Line, Scorer};
+use self::shape::Shapes;
 
 pub use self::anomaly::{Anomalies, Direction, Expectation};
 pub use self::incident::{Incident, Kind, Severity};
@@ -84,7 +85,8 @@ pub struct Findings {
     /// What the reader of the findings should know: fallbacks, and why there are no anomalies.
     pub notes: Vec<String>,
     cadence: Cadence,
-    by_shape: bool,
+    /// What explains a row, where shapes were judged.
+    shapes: Option<Shapes>,
     span_us: i64,
     /// Values strictly between these need no look: neither anomalies nor departed.
     quiet: (f64, f64),
@@ -121,10 +123,11 @@ pub fn detect(series: &Series, options: &DetectOptions) -> Result<Findings> {
     // One row, or rows all alike, are nothing to be told from, whatever compares them.
     let detector = match nothing_to_tell {
         Some(_) => Detector::Value,
-        None => usable(options.detector, series, &mut notes),
+        None => usable(options.detector, series, &cadence, &mut notes),
     };
     let forest = &options.forest;
     let rate = |rate: Contamination| Some(rate.rate() * series.rows() as f64);
+    let mut shapes = None;
     let one_column = series.columns().len() == 1;
     let (scorer, threshold, expected) = match (detector, options.threshold) {
         (Detector::Value, ThresholdRule::Auto) if one_column => {
@@ -144,11 +147,19 @@ pub fn detect(series: &Series, options: &DetectOptions) -> Result<Findings> {
             let kept = match detector {
                 Detector::Value => Kept::by_forest(series, forest)?,
                 Detector::Context => context::judge(series, &mut notes)?,
-                Detector::Shape => shape::judge(series, forest.seed(), &mut notes)?,
+                Detector::Shape => {
+                    let (kept, models) = shape::judge(series, forest.seed(), &mut notes)?;
+                    shapes = Some(models);
+                    kept
+                }
             };
             let (threshold, expected) = match rule {
-                ThresholdRule::Contamination(share) => (kept.quantile_threshold(share)?, rate(share)),
-                ThresholdRule::Auto if detector == Detector::Context => (context::ALARM_LEVEL, None),
+                ThresholdRule::Contamination(share) => {
+                    (kept.quantile_threshold(share)?, rate(share))
+                }
+                ThresholdRule::Auto if detector == Detector::Context => {
+                    (context::ALARM_LEVEL, None)
+                }
                 ThresholdRule::Auto => (kept.extreme_threshold(forest)?, None),
                 ThresholdRule::Score(score) => (score, None),
             };
@@ -177,14 +188,19 @@ pub fn detect(series: &Series, options: &DetectOptions) -> Result<Findings> {
         usual,
         notes,
         cadence,
-        by_shape: detector == Detector::Shape,
+        shapes,
         span_us: last_us.saturating_sub(first_us),
         scorer,
     })
 }
 
 /// The detector that can judge `series`: the one asked for, or else [`Detector::Value`].
-fn usable(wanted: Detector, series: &Series, notes: &mut Vec<String>) -> Detector {
+fn usable(
+    wanted: Detector,
+    series: &Series,
+    cadence: &Cadence,
+    notes: &mut Vec<String>,
+) -> Detector {
     match wanted {
         Detector::Shape if series.rows() < shape::LEAST_ROWS => {
             notes.push(format!(
@@ -194,9 +210,19 @@ fn usable(wanted: Detector, series: &Series, notes: &mut Vec<String>) -> Detecto
             ));
             Detector::Value
         }
+        Detector::Shape | Detector::Context if cadence.regular < REGULAR => {
+            notes.push(format!(
+                "{:.0} % of the steps of time differ from the usual one: rows are taken as evenly spaced",
+                100.0 * (1.0 - cadence.regular)
+            ));
+            wanted
+        }
         wanted => wanted,
     }
 }
+
+/// Where fewer of the steps are near the usual one, that is said.
+const REGULAR: f64 = 0.9;
 
 /// Values that are neither in question as anomalies nor departed from what is usual.
 fn quiet_range(ordinary: (f64, f64), usual: Expectation) -> (f64, f64) {
@@ -270,24 +296,33 @@ impl Findings {
         }
     }
 
-    /// Adds to `examined` what is in a part: that with this `number` in the series that was judged, whose
-    /// rows are `chunk`. The part follows those already examined.
+    /// Adds to `examined` what is in a part of `series`, which is the one that was judged: that with this
+    /// `number`, whose rows are `chunk`. The part follows those already examined.
     ///
     /// # Errors
     /// Those of [`Series::read`].
-    pub fn examine(&self, examined: &mut Examined, number: usize, chunk: &Chunk) -> Result<()> {
+    pub fn examine(
+        &self,
+        examined: &mut Examined,
+        series: &Series,
+        number: usize,
+        chunk: &Chunk,
+    ) -> Result<()> {
         if chunk.rows() > 0 {
             examined.departures.start_at(chunk.timestamp_us(0));
         }
-        match &self.scorer {
-            Scorer::Kept(kept) => kept.each(number, |row, score, explained| {
-                let (column, expected) = match explained {
-                    Some(explained) => (explained.column, explained.expected),
+        match (&self.scorer, &self.shapes) {
+            (Scorer::Kept(kept), Some(shapes)) => {
+                self.examine_shapes(examined, series, number, chunk, kept, shapes)
+            }
+            (Scorer::Kept(kept), None) => kept.each(number, |row, kept| {
+                let (column, expected) = match kept.expected {
+                    Some(expected) => (kept.column.unwrap_or(0), expected),
                     None => self.farthest(chunk, row),
                 };
-                self.look_at(examined, chunk, row, score, column, expected);
+                self.look_at(examined, chunk, row, kept.score, column, expected);
             }),
-            by_value => {
+            (by_value, _) => {
                 for (row, &value) in chunk.values(0).iter().enumerate() {
                     if !(value > self.quiet.0 && value < self.quiet.1) {
                         let score = by_value.score_of(value).unwrap_or(0.0);
@@ -297,6 +332,32 @@ impl Findings {
                 Ok(())
             }
         }
+    }
+
+    /// The same where shapes were judged: anomalies alone are explained, since that takes time, and make
+    /// up incidents by themselves, since windows flag neighbours together.
+    fn examine_shapes(
+        &self,
+        examined: &mut Examined,
+        series: &Series,
+        number: usize,
+        chunk: &Chunk,
+        kept: &Kept,
+        shapes: &Shapes,
+    ) -> Result<()> {
+        let (mut wanted, mut scores) = (Vec::new(), Vec::new());
+        kept.each(number, |row, KeptRow { score, column, .. }| {
+            if score > self.threshold {
+                wanted.push((row, column.unwrap_or(0)));
+                scores.push(score);
+            }
+        })?;
+        let expected = shapes.expected(series, number, &wanted)?;
+        for ((&(row, column), score), expected) in wanted.iter().zip(scores).zip(expected) {
+            let expected = expected.unwrap_or(self.usual[usize::from(column)]);
+            self.look_at(examined, chunk, row, score, column, expected);
+        }
+        Ok(())
     }
 
     #[inline]
@@ -346,7 +407,7 @@ impl Findings {
         let setting = incident::Setting {
             cadence: &self.cadence,
             span_us: self.span_us,
-            by_shape: self.by_shape,
+            by_shape: self.shapes.is_some(),
             usual: self.usual[0],
         };
         (
@@ -362,7 +423,7 @@ impl Findings {
     pub fn list(&self, series: &Series) -> Result<(Anomalies, Vec<Incident>)> {
         let stretches = series.fold(
             || self.unexamined(),
-            |examined, number, chunk| self.examine(examined, number, chunk),
+            |examined, number, chunk| self.examine(examined, series, number, chunk),
         )?;
         Ok(self.conclude(stretches))
     }
@@ -376,7 +437,13 @@ impl Findings {
             half.abs() / usual.spread.max(f64::MIN_POSITIVE)
         };
         let farthest = (0..self.usual.len())
-            .reduce(|best, next| if reach(next) > reach(best) { next } else { best })
+            .reduce(|best, next| {
+                if reach(next) > reach(best) {
+                    next
+                } else {
+                    best
+                }
+            })
             .unwrap_or(0);
         (farthest as u16, self.usual[farthest])
     }
@@ -404,7 +471,10 @@ mod tests {
     fn series_with_nothing_to_tell_have_no_anomalies_and_say_so() {
         for (values, wanted) in [
             (vec![5.0; 300], "all values are equal: no anomalies"),
-            (vec![5.0], "one row only: nothing to compare it with, no anomalies"),
+            (
+                vec![5.0],
+                "one row only: nothing to compare it with, no anomalies",
+            ),
         ] {
             for threshold in [ThresholdRule::default(), ThresholdRule::Auto] {
                 for detector in [Detector::Value, Detector::Context, Detector::Shape] {
@@ -414,7 +484,10 @@ mod tests {
                         ..DetectOptions::default()
                     };
                     let findings = detect(&series(&values), &options).unwrap();
-                    assert_eq!((findings.anomalies, &findings.notes[..]), (0, &[wanted.to_owned()][..]));
+                    assert_eq!(
+                        (findings.anomalies, &findings.notes[..]),
+                        (0, &[wanted.to_owned()][..])
+                    );
                 }
             }
         }
@@ -431,7 +504,10 @@ mod tests {
         let findings = detect(&series, &options(0.002)).unwrap();
         let (all, incidents) = findings.list(&series).unwrap();
         assert_eq!(all.timestamps_us, [300_000_000, 700_000_000]);
-        assert_eq!([all.direction(0), all.direction(1)], [Direction::Above, Direction::Below]);
+        assert_eq!(
+            [all.direction(0), all.direction(1)],
+            [Direction::Above, Direction::Below]
+        );
         assert_eq!((findings.anomalies, findings.expected), (2, Some(2.0)));
         assert!((1045.0..=1055.0).contains(&all.expected[0].value));
         let kinds: Vec<Kind> = incidents.iter().map(|incident| incident.kind).collect();
@@ -467,16 +543,27 @@ mod tests {
         loud[250] = 4000.0;
         let times: Vec<i64> = (0..500).collect();
         let series = Series::from_columns(vec!["a".into(), "b".into()], &times, &[&calm, &loud]);
-        let (all, incidents) = detect(&series, &options(0.002)).unwrap().list(&series).unwrap();
-        assert_eq!((&all.timestamps_us[..], &all.columns[..]), (&[250][..], &[1][..]));
-        assert_eq!((all.direction(0), incidents[0].column), (Direction::Above, 1));
+        let (all, incidents) = detect(&series, &options(0.002))
+            .unwrap()
+            .list(&series)
+            .unwrap();
+        assert_eq!(
+            (&all.timestamps_us[..], &all.columns[..]),
+            (&[250][..], &[1][..])
+        );
+        assert_eq!(
+            (all.direction(0), incidents[0].column),
+            (Direction::Above, 1)
+        );
     }
 
     /// Sums of uniform numbers: nearly normal, with a mean of 1000 and a standard deviation of 50.
     fn noise(rows: usize) -> Vec<f64> {
         let mut state = 99u64;
         let mut unit = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             (state >> 11) as f64 / (1u64 << 53) as f64
         };
         (0..rows)

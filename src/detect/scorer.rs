@@ -6,11 +6,12 @@ use rayon::prelude::*;
 
 use super::anomaly::Expectation;
 use super::order::{self, Within};
+use super::shape;
 use super::tail;
 use super::threshold::{self, Contamination, quantile_threshold};
 use crate::error::Result;
 use crate::forest::depth::average_depth;
-use crate::forest::{Forest, ForestParams, LimitForest, LineForest, SampleSize, SamplePlan};
+use crate::forest::{Forest, ForestParams, LimitForest, LineForest, SamplePlan, SampleSize};
 use crate::series::{Chunk, Part, Series, SeriesBuilder};
 
 /// What gives a row its score.
@@ -60,8 +61,8 @@ pub(super) enum Stretch {
     /// Scores of a forest whose average depth this is: `1 / (e^(depth - 1) - 1)`. The depth of a row at a
     /// distance d from rows that fill a range of width R is `1 + ln(1 + R / d)`, so this is `d / R`.
     Depth(f64),
-    /// Scores that were squeezed from (-inf, inf): `ln(score / (1 - score))`.
-    Logit,
+    /// Scores of shapes: standard deviations from ordinary.
+    Shape,
 }
 
 /// Shallower than this no row is: it stands for "at once".
@@ -74,7 +75,7 @@ impl Stretch {
                 let depth = (-score.log2() * average).max(LEAST_DEPTH);
                 1.0 / (depth - 1.0).exp_m1()
             }
-            Self::Logit => (score / (1.0 - score)).ln().clamp(-1e300, 1e300),
+            Self::Shape => shape::deviations_of(score),
         }
     }
 
@@ -82,7 +83,7 @@ impl Stretch {
         match self {
             _ if level == f64::INFINITY => 1.0,
             Self::Depth(average) => (-(1.0 + (1.0 / level).ln_1p()) / average).exp2(),
-            Self::Logit => 1.0 / (1.0 + (-level).exp()),
+            Self::Shape => shape::score_of(level),
         }
     }
 
@@ -312,7 +313,12 @@ impl Scorer {
                 line.forest.score_into(chunk.values(0), out);
             }
             Self::Limit(limit) => {
-                out.extend(chunk.values(0).iter().map(|&value| limit.forest.score(value)));
+                out.extend(
+                    chunk
+                        .values(0)
+                        .iter()
+                        .map(|&value| limit.forest.score(value)),
+                );
             }
             Self::Kept(kept) => {
                 let part = kept.rows.read(&kept.rows.parts()[number])?;
@@ -355,11 +361,14 @@ pub(super) fn in_parallel(
     rows.finish()
 }
 
-/// What is known of one row beside its score.
+/// What was kept of one row.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Explained {
-    pub(super) expected: Expectation,
-    pub(super) column: u16,
+pub(super) struct KeptRow {
+    pub(super) score: f64,
+    /// Where it was kept.
+    pub(super) expected: Option<Expectation>,
+    /// The column that contributed most, where it was kept.
+    pub(super) column: Option<u16>,
 }
 
 impl Kept {
@@ -405,34 +414,21 @@ impl Kept {
         self.rows.columns().iter().position(|column| column == name)
     }
 
-    /// Calls `each` with the row, the score and, where it was kept, the explanation of every row of a part.
-    pub(super) fn each(
-        &self,
-        number: usize,
-        mut each: impl FnMut(usize, f64, Option<Explained>),
-    ) -> Result<()> {
+    /// Calls `each` with the number of every row of a part, and with what was kept of it.
+    pub(super) fn each(&self, number: usize, mut each: impl FnMut(usize, KeptRow)) -> Result<()> {
         let part = self.rows.read(&self.rows.parts()[number])?;
-        let scores = part.values(0);
-        match (self.place(EXPECTED), self.place(SPREAD)) {
-            (Some(expected), Some(spread)) => {
-                let (expected, spread) = (part.values(expected), part.values(spread));
-                let columns = self.place(COLUMN).map(|column| part.values(column));
-                for (row, &score) in scores.iter().enumerate() {
-                    let explained = Explained {
-                        expected: Expectation {
-                            value: expected[row],
-                            spread: spread[row],
-                        },
-                        column: columns.map_or(0, |columns| columns[row] as u16),
-                    };
-                    each(row, score, Some(explained));
-                }
-            }
-            _ => {
-                for (row, &score) in scores.iter().enumerate() {
-                    each(row, score, None);
-                }
-            }
+        let values = |name| self.place(name).map(|column| part.values(column));
+        let (columns, expected) = (values(COLUMN), values(EXPECTED).zip(values(SPREAD)));
+        for (row, &score) in part.values(0).iter().enumerate() {
+            let kept = KeptRow {
+                score,
+                expected: expected.map(|(value, spread)| Expectation {
+                    value: value[row],
+                    spread: spread[row],
+                }),
+                column: columns.map(|columns| columns[row] as u16),
+            };
+            each(row, kept);
         }
         Ok(())
     }
@@ -461,7 +457,9 @@ mod tests {
         // Sums of twelve evenly spread numbers are nearly normal, with a standard deviation of 1.
         let mut state = 7u64;
         let mut unit = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             (state >> 11) as f64 / (1u64 << 53) as f64
         };
         let values: Vec<f64> = (0..20_000)
@@ -484,10 +482,10 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_stretched_squeezes_back(score in 0.01f64..0.9, average in 2f64..30.0) {
-            for stretch in [Stretch::Depth(average), Stretch::Logit] {
+            for stretch in [Stretch::Depth(average), Stretch::Shape] {
                 let score = match stretch {
                     Stretch::Depth(average) => score.min((-1.001 / average).exp2()),
-                    Stretch::Logit => score,
+                    Stretch::Shape => score,
                 };
                 let back = stretch.squeezed(stretch.stretched(score));
                 prop_assert!((back - score).abs() < 1e-9, "{} {}", score, back);

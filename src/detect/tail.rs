@@ -70,7 +70,7 @@ struct Pareto {
 }
 
 /// Standard deviation of the prior for the shape, a normal distribution about 0.
-const PRIOR: f64 = 0.1;
+const PRIOR: f64 = 0.2;
 /// Shapes that are tried: from an exponential tail to one without a mean. To believe in a lighter tail,
 /// one that ends, would be rash.
 const SHAPES: u32 = 11;
@@ -95,11 +95,18 @@ impl Pareto {
             }
             let scale = high.exp();
             let fit = Self { shape, scale };
-            let likelihood = -known * high - peaks.iter().map(|&peak| fit.cost(peak)).sum::<f64>()
+            let likelihood = -known * high
+                - peaks.iter().map(|&peak| fit.cost(peak)).sum::<f64>()
                 - beyond * fit.exceedance_cost(1.0);
             (likelihood - (shape / PRIOR).powi(2) / 2.0, fit)
         });
-        let none = (f64::NEG_INFINITY, Self { shape: 0.0, scale: 1.0 });
+        let none = (
+            f64::NEG_INFINITY,
+            Self {
+                shape: 0.0,
+                scale: 1.0,
+            },
+        );
         tried
             .fold(none, |best, next| if next.0 > best.0 { next } else { best })
             .1
@@ -185,7 +192,10 @@ mod tests {
 
     #[test]
     fn a_handful_of_rows_has_no_extreme() {
-        assert_eq!(extreme_level(&mut [0.5; LEAST_ROWS - 10], 100), f64::INFINITY);
+        assert_eq!(
+            extreme_level(&mut [0.5; LEAST_ROWS - 10], 100),
+            f64::INFINITY
+        );
         assert!(extreme_level(&mut [0.5; LEAST_ROWS + 20], 300).is_finite());
     }
 

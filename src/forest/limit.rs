@@ -72,7 +72,9 @@ impl LimitForest {
             _ => None,
         };
         let right = left + usize::from(leaf.is_some());
-        self.left_of(x, left) + self.right_of(x, right) + leaf.map_or(0.0, |at| self.leaf_depths[at])
+        self.left_of(x, left)
+            + self.right_of(x, right)
+            + leaf.map_or(0.0, |at| self.leaf_depths[at])
     }
 
     /// The score of `value`, in (0, 1]; 0.5 where the sample is empty.
@@ -161,7 +163,9 @@ mod tests {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
         for x in [-10.0, -3.0, 0.2, 1.05, 4.0, 30.0, 90.0, 500.0] {
             let trees = 40_000;
-            let sum: f64 = (0..trees).map(|_| grown_depth(&sample, x, &mut random)).sum();
+            let sum: f64 = (0..trees)
+                .map(|_| grown_depth(&sample, x, &mut random))
+                .sum();
             let (grown, closed) = (sum / f64::from(trees), forest.depth(x));
             assert!((grown - closed).abs() < 0.03, "{x}: {grown} {closed}");
         }
@@ -190,7 +194,13 @@ mod tests {
     }
 
     fn any_value() -> impl Strategy<Value = f64> {
-        prop_oneof![-100.0..100.0, prop::num::f64::NORMAL, Just(0.0), Just(f64::MAX), Just(5e-324)]
+        prop_oneof![
+            -100.0..100.0,
+            prop::num::f64::NORMAL,
+            Just(0.0),
+            Just(f64::MAX),
+            Just(5e-324)
+        ]
     }
 
     proptest! {

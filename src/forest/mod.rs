@@ -29,7 +29,7 @@ pub mod line;
 pub mod params;
 mod radix;
 mod sample;
-mod seed;
+pub(crate) mod seed;
 mod steps;
 pub mod tree;
 #[cfg(test)]

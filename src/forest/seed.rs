@@ -8,22 +8,26 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// What a stream is for; streams of different purposes are independent.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     /// The rows that a tree, or a group of trees, is grown on.
     Rows = 1,
     /// Where the nodes near the root cut, for all trees together.
     Lattice = 2,
     /// Where the nodes further down cut, tree by tree.
     Cuts = 3,
+    /// The windows that a series is compared with.
+    References = 4,
+    /// The rows that say what is ordinary.
+    Calibration = 5,
 }
 
 /// A random stream: xoshiro256++, whose period no forest can exhaust.
 #[derive(Debug, Clone)]
-pub(super) struct Stream(Xoshiro256PlusPlus);
+pub(crate) struct Stream(Xoshiro256PlusPlus);
 
 impl Stream {
     /// The stream number `number` for `purpose` under the master seed.
-    pub(super) fn new(seed: u64, purpose: Purpose, number: u64) -> Self {
+    pub(crate) fn new(seed: u64, purpose: Purpose, number: u64) -> Self {
         Self(Xoshiro256PlusPlus::seed_from_u64(key(
             seed, purpose, number,
         )))
@@ -31,7 +35,7 @@ impl Stream {
 
     /// 64 random bits.
     #[inline]
-    pub(super) fn bits(&mut self) -> u64 {
+    pub(crate) fn bits(&mut self) -> u64 {
         self.0.next_u64()
     }
 
@@ -39,7 +43,7 @@ impl Stream {
     ///
     /// Source: Lemire, "Fast random integer generation in an interval", 2019.
     #[inline]
-    pub(super) fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         let mut product = u128::from(self.bits()) * u128::from(end);
         if (product as u64) < end {
             let unfair = end.wrapping_neg() % end;
@@ -52,7 +56,7 @@ impl Stream {
 }
 
 /// 64 bits that stand for `(seed, purpose, number)`.
-pub(super) fn key(seed: u64, purpose: Purpose, number: u64) -> u64 {
+pub(crate) fn key(seed: u64, purpose: Purpose, number: u64) -> u64 {
     scramble(scramble(seed ^ (purpose as u64) << 56).wrapping_add(number))
 }
 
@@ -61,7 +65,7 @@ pub(super) fn key(seed: u64, purpose: Purpose, number: u64) -> u64 {
 /// Source: the output function of SplitMix64; Steele, Lea, Flood, "Fast splittable pseudorandom
 /// number generators", OOPSLA 2014.
 #[inline]
-pub(super) fn scramble(state: u64) -> u64 {
+pub(crate) fn scramble(state: u64) -> u64 {
     let mut bits = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -70,7 +74,7 @@ pub(super) fn scramble(state: u64) -> u64 {
 
 /// The number in [0, 1) that the upper 53 bits of `bits` stand for.
 #[inline]
-pub(super) fn unit(bits: u64) -> f64 {
+pub(crate) fn unit(bits: u64) -> f64 {
     // Through a signed integer, which every processor converts in one instruction.
     (bits >> 11) as i64 as f64 * (1.0 / (1_u64 << 53) as f64)
 }

@@ -50,7 +50,11 @@ pub fn table(summary: &Summary, folder: &Path, colour: bool) -> String {
         .collect();
     let incidents = match by_severity.is_empty() {
         true => "0".to_owned(),
-        false => format!("{} ({})", grouped(totals.incidents.all), by_severity.join(", ")),
+        false => format!(
+            "{} ({})",
+            grouped(totals.incidents.all),
+            by_severity.join(", ")
+        ),
     };
     line("incidents", incidents);
     line(
@@ -64,7 +68,10 @@ pub fn table(summary: &Summary, folder: &Path, colour: bool) -> String {
     line("outputs in", printable(&folder.to_string_lossy()));
 
     if !summary.worst_incidents.is_empty() {
-        let widest = summary.worst_incidents.iter().map(|w| w.source.chars().count());
+        let widest = summary
+            .worst_incidents
+            .iter()
+            .map(|w| w.source.chars().count());
         let width = widest.max().unwrap_or(0).min(WIDEST_SOURCE);
         let _ = writeln!(text, "\nworst incidents");
         for worst in &summary.worst_incidents {

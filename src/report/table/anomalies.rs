@@ -186,7 +186,10 @@ impl AnomalyTable {
         }
         columns.push(Column::new("score".into(), &anomalies.scores[rows.clone()]));
         let directions = rows.clone().map(|row| anomalies.direction(row).name());
-        columns.push(Column::new("direction".into(), directions.collect::<Vec<_>>()));
+        columns.push(Column::new(
+            "direction".into(),
+            directions.collect::<Vec<_>>(),
+        ));
         let outstanding = &anomalies.columns[rows.clone()];
         if self.names.len() > 1 {
             let names = outstanding
@@ -206,7 +209,10 @@ impl AnomalyTable {
         let [name, ratio, deviation] = EXPLANATION;
         columns.push(Column::new(name.into(), expected));
         columns.push(Column::new(ratio.into(), of_value(Expectation::ratio)));
-        columns.push(Column::new(deviation.into(), of_value(Expectation::deviations)));
+        columns.push(Column::new(
+            deviation.into(),
+            of_value(Expectation::deviations),
+        ));
         let medians: Vec<f64> = outstanding
             .iter()
             .map(|&column| usual[usize::from(column)].value)

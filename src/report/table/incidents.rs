@@ -214,7 +214,9 @@ impl Measured {
 
 /// `above`, `below`, or `within` the expected range.
 fn direction_name(incident: &Incident) -> &'static str {
-    incident.direction.map_or("within", |direction| direction.name())
+    incident
+        .direction
+        .map_or("within", |direction| direction.name())
 }
 
 #[cfg(test)]
