@@ -13,6 +13,7 @@ use crate::bench;
 use crate::detect::{DetectOptions, Detector, Severity, ThresholdRule};
 use crate::discover;
 use crate::error::{Error, ErrorKind, Result, printable};
+use crate::evaluate::{self, Measures};
 use crate::forest::{ForestParams, SampleSize};
 use crate::generate;
 use crate::ingest::time::TimeForm;
@@ -43,6 +44,8 @@ enum Command {
     Scan(Box<ScanArgs>),
     /// Make labelled synthetic traffic: for demonstrations, tests and benchmarks
     Generate(GenerateArgs),
+    /// Hold a detector's scores and alarms against labelled events: how many found, how many false
+    Evaluate(EvaluateArgs),
     /// Measure each stage of a scan on given files: rows and bytes a second, peak memory
     Bench(BenchArgs),
 }
@@ -93,71 +96,8 @@ struct ScanArgs {
     )]
     timezone: String,
 
-    /// What a row is compared with
-    #[arg(
-        long,
-        value_name = "DETECTOR",
-        value_enum,
-        default_value = "value",
-        help_heading = "Detection"
-    )]
-    detector: DetectorArg,
-
-    /// Share of rows expected to be anomalous, in (0, 0.5], or auto
-    ///
-    /// The threshold is the (1 - RATE) quantile of each file's scores, exactly as scikit-learn takes
-    /// it. Rows that tie with it are not flagged; the counts expected and found are in the summary.
-    /// With auto there is no rate to guess: calm files have next to no anomalies.
-    #[arg(
-        short,
-        long,
-        alias = "c",
-        value_name = "RATE",
-        default_value = "0.01",
-        allow_negative_numbers = true,
-        help_heading = "Detection"
-    )]
-    contamination: ThresholdRule,
-
-    /// Flag rows whose score is above SCORE (0 to 1), in place of a rate
-    #[arg(
-        long,
-        value_name = "SCORE",
-        conflicts_with = "contamination",
-        allow_negative_numbers = true,
-        help_heading = "Detection"
-    )]
-    threshold: Option<f64>,
-
-    /// Number of trees; more of them make two seeds agree better [default: 1000, or 200 with several
-    /// value columns]
-    #[arg(
-        long,
-        value_name = "N",
-        allow_negative_numbers = true,
-        help_heading = "Detection"
-    )]
-    trees: Option<NonZeroUsize>,
-
-    /// Rows that each tree sees: a count, or a share of all rows such as 0.1
-    #[arg(
-        long,
-        value_name = "N",
-        default_value = "256",
-        allow_negative_numbers = true,
-        help_heading = "Detection"
-    )]
-    sample_size: SampleSize,
-
-    /// Seed of everything random; the same seed gives the same bytes
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 42,
-        allow_negative_numbers = true,
-        help_heading = "Detection"
-    )]
-    seed: u64,
+    #[command(flatten)]
+    detection: DetectionArgs,
 
     /// Folder below which everything is written
     #[arg(
@@ -270,6 +210,111 @@ struct ScanArgs {
     color: ColorArg,
 }
 
+/// What is looked for, and how: the same for whatever runs a detector.
+#[derive(Debug, Args)]
+struct DetectionArgs {
+    /// What a row is compared with
+    #[arg(
+        long,
+        value_name = "DETECTOR",
+        value_enum,
+        default_value = "value",
+        help_heading = "Detection"
+    )]
+    detector: DetectorArg,
+
+    /// Share of rows expected to be anomalous, in (0, 0.5], or auto
+    ///
+    /// The threshold is the (1 - RATE) quantile of each file's scores, exactly as scikit-learn takes
+    /// it. Rows that tie with it are not flagged; the counts expected and found are in the summary.
+    /// With auto there is no rate to guess: calm files have next to no anomalies.
+    #[arg(
+        short,
+        long,
+        alias = "c",
+        value_name = "RATE",
+        default_value = "0.01",
+        allow_negative_numbers = true,
+        help_heading = "Detection"
+    )]
+    contamination: ThresholdRule,
+
+    /// Flag rows whose score is above SCORE (0 to 1), in place of a rate
+    #[arg(
+        long,
+        value_name = "SCORE",
+        conflicts_with = "contamination",
+        allow_negative_numbers = true,
+        help_heading = "Detection"
+    )]
+    threshold: Option<f64>,
+
+    /// Number of trees; more of them make two seeds agree better [default: 1000, or 200 with several
+    /// value columns]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        help_heading = "Detection"
+    )]
+    trees: Option<NonZeroUsize>,
+
+    /// Rows that each tree sees: a count, or a share of all rows such as 0.1
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "256",
+        allow_negative_numbers = true,
+        help_heading = "Detection"
+    )]
+    sample_size: SampleSize,
+
+    /// Seed of everything random; the same seed gives the same bytes
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 42,
+        allow_negative_numbers = true,
+        help_heading = "Detection"
+    )]
+    seed: u64,
+}
+
+#[derive(Debug, Args)]
+struct EvaluateArgs {
+    /// Results of a scan with --scores (files or folders), or data to run the detector over now
+    #[arg(value_name = "RESULTS|PATH", required = true)]
+    paths: Vec<PathBuf>,
+
+    /// Labels: isoscan's own (*.labels.json) or windows as of the Numenta Anomaly Benchmark; a folder
+    /// stands for all *.labels.json in it; repeatable
+    #[arg(long, value_name = "FILE", required = true)]
+    labels: Vec<PathBuf>,
+
+    #[command(flatten)]
+    detection: DetectionArgs,
+
+    /// Name of the timestamp column, without regard to case
+    #[arg(long, value_name = "NAME", default_value = "timestamp")]
+    timestamp_column: String,
+
+    /// Name of a value column, without regard to case; repeat it to judge several together
+    #[arg(long, value_name = "NAME", default_value = "value")]
+    value_column: Vec<String>,
+
+    /// Leave out VUS-PR, which takes long where events are many
+    #[arg(long)]
+    no_vus: bool,
+
+    /// Threads to use; 0 takes all there are
+    #[arg(short = 'j', long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+
+    /// Print the evaluation as JSON
+    #[arg(long)]
+    json: bool,
+}
+
 #[derive(Debug, Args)]
 struct BenchArgs {
     /// Files, folders or quoted globs
@@ -305,7 +350,7 @@ struct GenerateArgs {
     path: PathBuf,
 
     /// Write the sample data that ships with isoscan
-    #[arg(long, conflicts_with_all = ["rows", "files", "seed", "step", "start", "columns", "calm"])]
+    #[arg(long, conflicts_with_all = ["rows", "files", "seed", "step", "start", "columns", "events", "calm"])]
     sample: bool,
 
     /// Rows in each file
@@ -328,8 +373,13 @@ struct GenerateArgs {
     #[arg(long)]
     columns: bool,
 
+    /// Events in each file, as flood,silence: spike, flood, exfiltration, drop, silence, shift, pattern
+    /// [default: spike,flood,exfiltration,drop,silence]
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    events: Vec<generate::EventKind>,
+
     /// Write traffic without events
-    #[arg(long)]
+    #[arg(long, conflicts_with = "events")]
     calm: bool,
 
     /// Seed of everything random; the same seed gives the same bytes
@@ -410,6 +460,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
             scan(*args, typed.collect())
         }
         Command::Generate(args) => generate(&args).map(|()| 0),
+        Command::Evaluate(args) => assess(&args).map(|()| 0),
         Command::Bench(args) => measure(&args).map(|()| 0),
     }
 }
@@ -453,6 +504,25 @@ fn scan(args: ScanArgs, typed: Vec<String>) -> Result<u8> {
         );
     }
     Ok(summary.exit_code(args.fail_on))
+}
+
+fn assess(args: &EvaluateArgs) -> Result<()> {
+    use_threads(args.threads);
+    let mut plan = Plan::new(&args.paths);
+    plan.ingest
+        .timestamp_column
+        .clone_from(&args.timestamp_column);
+    plan.ingest.value_columns.clone_from(&args.value_column);
+    plan.detect = args.detection.options(args.value_column.len())?;
+    let measures = Measures {
+        volume: !args.no_vus,
+        ..Measures::default()
+    };
+    let evaluation = evaluate::measure(&plan, &args.labels, &measures)?;
+    to_stdout(&match args.json {
+        true => evaluate::json(&evaluation),
+        false => evaluate::text(&evaluation),
+    })
 }
 
 fn measure(args: &BenchArgs) -> Result<()> {
@@ -541,9 +611,10 @@ impl GenerateArgs {
                 true => generate::Columns::Counters,
                 false => usual.columns,
             },
-            events: match self.calm {
-                true => generate::EventPlan::Placed(Vec::new()),
-                false => usual.events,
+            events: match (self.calm, self.events.as_slice()) {
+                (true, _) => generate::EventPlan::Placed(Vec::new()),
+                (false, []) => usual.events,
+                (false, kinds) => generate::EventPlan::Seeded(kinds.to_vec()),
             },
             ..usual
         })
@@ -600,6 +671,25 @@ fn dry_run(plan: &Plan) -> Result<u8> {
     Ok(u8::from(!failed.is_empty()))
 }
 
+impl DetectionArgs {
+    /// The settings for rows of so many value columns.
+    fn options(&self, columns: usize) -> Result<DetectOptions> {
+        let trees = self.trees.unwrap_or(default_trees(columns));
+        Ok(DetectOptions {
+            detector: match self.detector {
+                DetectorArg::Value => Detector::Value,
+                DetectorArg::Context => Detector::Context,
+                DetectorArg::Shape => Detector::Shape,
+            },
+            forest: ForestParams::new(trees.get(), self.sample_size, self.seed)?,
+            threshold: match self.threshold {
+                Some(score) => ThresholdRule::Score(score),
+                None => self.contamination,
+            },
+        })
+    }
+}
+
 impl ScanArgs {
     fn plan(&self) -> Result<Plan> {
         let mut inputs = self.paths.clone();
@@ -610,7 +700,6 @@ impl ScanArgs {
                 return Err(Error::new(ErrorKind::NotFound, "the list names no file").at(list));
             }
         }
-        let trees = self.trees.unwrap_or(default_trees(self.value_column.len()));
         let plan = Plan {
             inputs,
             ingest: IngestOptions {
@@ -619,18 +708,7 @@ impl ScanArgs {
                 timestamp_format: self.timestamp_format.clone(),
                 zone: self.timezone.parse::<Zone>()?,
             },
-            detect: DetectOptions {
-                detector: match self.detector {
-                    DetectorArg::Value => Detector::Value,
-                    DetectorArg::Context => Detector::Context,
-                    DetectorArg::Shape => Detector::Shape,
-                },
-                forest: ForestParams::new(trees.get(), self.sample_size, self.seed)?,
-                threshold: match self.threshold {
-                    Some(score) => ThresholdRule::Score(score),
-                    None => self.contamination,
-                },
-            },
+            detect: self.detection.options(self.value_column.len())?,
             outputs: OutputOptions {
                 folder: self.out_dir.clone(),
                 base_name: self.output.clone(),
@@ -792,7 +870,7 @@ mod tests {
         let cli = Cli::try_parse_from(line.split(' ')).map_err(|e| one_line_refusal(&e))?;
         match cli.command {
             Command::Scan(args) => args.plan(),
-            Command::Generate(_) | Command::Bench(_) => panic!("a scan was asked for"),
+            _ => panic!("a scan was asked for"),
         }
     }
 

@@ -509,6 +509,39 @@ fn nothing_found(paths: &[PathBuf], skipped: &[Skipped]) -> Error {
     )
 }
 
+/// The files of scores below an output folder, sorted: those that a scan calls `*_scores.csv` or
+/// `*_scores.parquet`.
+///
+/// # Errors
+/// [`ErrorKind::Read`] where a folder cannot be walked.
+pub fn score_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    files_called(folder, &["_scores.csv", "_scores.parquet"])
+}
+
+/// The files of labels below a folder, sorted: those called `*.labels.json`.
+///
+/// # Errors
+/// [`ErrorKind::Read`] where a folder cannot be walked.
+pub fn label_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    files_called(folder, &[".labels.json"])
+}
+
+fn files_called(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
+        let entry = entry.map_err(|cause| {
+            Error::new(ErrorKind::Read, "cannot be walked")
+                .at(folder)
+                .caused_by(cause)
+        })?;
+        let name = entry.file_name().to_string_lossy();
+        if entry.file_type().is_file() && endings.iter().any(|ending| name.ends_with(ending)) {
+            found.push(entry.into_path());
+        }
+    }
+    Ok(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -90,7 +90,11 @@ impl Stretch {
     /// The score that ordinary rows exceed [`tail::RISK`] times in `rows` rows, from those of some.
     fn extreme(self, scores: &[f64], rows: u64) -> f64 {
         let mut sample: Vec<f64> = scores.iter().map(|&score| self.stretched(score)).collect();
-        self.squeezed(tail::extreme_level(&mut sample, rows))
+        let tail = match self {
+            Self::Depth(_) => tail::ROWS,
+            Self::Shape => tail::WINDOWS,
+        };
+        self.squeezed(tail::extreme_level(&mut sample, rows, tail))
     }
 }
 
@@ -180,7 +184,7 @@ impl Line {
 impl Limit {
     /// Fits the limit of infinitely many trees to a single column: as many quantiles of the rows as a
     /// tree would have rows, up to [`MOST_POINTS`], stand for every sample that could be drawn. The
-    /// outermost rows, as many on either side as an automatic threshold judges ([`tail::TAIL`]), are not
+    /// outermost rows, as many on either side as an automatic threshold judges ([`tail::ROWS`]), are not
     /// among them: anomalies must not vouch for each other.
     pub(super) fn fit(series: &Series, params: &ForestParams) -> Result<Self> {
         let mut drawn = series.gather(0, drawn_rows(series.rows(), params)?.rows())?;
@@ -189,7 +193,7 @@ impl Limit {
         let size = size.min(drawn.len()).min(MOST_POINTS);
         let quantile = |at: usize| {
             let share = (at as f64 + 0.5) / size as f64;
-            let inner = tail::TAIL + share * (1.0 - 2.0 * tail::TAIL);
+            let inner = tail::ROWS.share + share * (1.0 - 2.0 * tail::ROWS.share);
             drawn[(inner * drawn.len() as f64) as usize]
         };
         let sample: Vec<f64> = (0..size).map(quantile).collect();

@@ -9,12 +9,34 @@
 //! light one, as in hydrology (Martins, Stedinger 2000), or a hundred peaks would say anything. And the
 //! risk is one for a whole file, so that an archive of calm files stays calm whatever their length.
 
-/// Share of the rows whose peaks are fitted.
-pub(super) const TAIL: f64 = 0.05;
-/// Where rows tie, more are taken; but never more than half.
+/// Which part of the scores is taken for the tail.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tail {
+    /// Share of the rows whose peaks are fitted.
+    pub(super) share: f64,
+    /// Share of the peaks, the highest ones, that say no more than where they start.
+    censored: f64,
+    /// Standard deviation of the prior for the shape, a normal distribution about 0.
+    prior: f64,
+}
+
+/// Rows that are judged one by one: an anomaly is a few of them.
+pub(super) const ROWS: Tail = Tail {
+    share: 0.05,
+    censored: 0.3,
+    prior: 0.2,
+};
+
+/// Rows that are judged by the windows that cover them: an anomaly raises the scores of many around it, and
+/// what is surely ordinary lies lower.
+pub(super) const WINDOWS: Tail = Tail {
+    share: 0.3,
+    censored: 0.8,
+    prior: 0.1,
+};
+
+/// Where rows tie, more of them are taken; but never more than half.
 const MOST_TAIL: f64 = 0.5;
-/// Share of the peaks, the highest ones, that say no more than where they start.
-const CENSORED: f64 = 0.3;
 /// Fewer peaks than this, the censored ones apart, say nothing.
 const LEAST_PEAKS: usize = 8;
 /// Peaks that are fitted; of more, every second, third and so on.
@@ -25,22 +47,23 @@ pub const RISK: f64 = 0.01;
 pub const SAMPLE: usize = 1 << 16;
 
 /// Fewest rows that a tail can be fitted to.
-pub const LEAST_ROWS: usize = (LEAST_PEAKS as f64 / (TAIL * (1.0 - CENSORED))) as usize + 1;
+pub const LEAST_ROWS: usize =
+    (LEAST_PEAKS as f64 / (ROWS.share * (1.0 - ROWS.censored))) as usize + 1;
 
 /// The level that ordinary rows exceed [`RISK`] times in `rows` rows.
 ///
 /// `sample` is drawn from these rows, in any order, NaN not among them; it comes back sorted. Infinity
 /// where the sample is too small ([`LEAST_ROWS`]): then nothing is known to be extreme. Where more than
 /// half of the rows tie and hardly any lies above them, the level is theirs. Costs a sort of the sample.
-pub fn extreme_level(sample: &mut [f64], rows: u64) -> f64 {
+pub(super) fn extreme_level(sample: &mut [f64], rows: u64, tail: Tail) -> f64 {
     if sample.len() < LEAST_ROWS {
         return f64::INFINITY;
     }
     sample.sort_unstable_by(|a, b| b.total_cmp(a));
-    let mut start = sample[(sample.len() as f64 * TAIL) as usize];
+    let mut start = sample[(sample.len() as f64 * tail.share) as usize];
     let (peaks, censored) = loop {
         let peaks = sample.partition_point(|&score| score > start);
-        let censored = (peaks as f64 * CENSORED) as usize;
+        let censored = (peaks as f64 * tail.censored) as usize;
         if peaks - censored >= LEAST_PEAKS {
             break (peaks, censored);
         }
@@ -57,7 +80,7 @@ pub fn extreme_level(sample: &mut [f64], rows: u64) -> f64 {
         .step_by(every)
         .map(|&score| (score - start) / end)
         .collect();
-    let fit = Pareto::fit(&known, censored as f64 / every as f64);
+    let fit = Pareto::fit(&known, censored as f64 / every as f64, tail.prior);
     let share = peaks as f64 / sample.len() as f64;
     start + end * fit.level(RISK / rows.max(1) as f64 / share)
 }
@@ -69,15 +92,13 @@ struct Pareto {
     scale: f64,
 }
 
-/// Standard deviation of the prior for the shape, a normal distribution about 0.
-const PRIOR: f64 = 0.2;
 /// Shapes that are tried: from an exponential tail to one without a mean. To believe in a lighter tail,
 /// one that ends, would be rash.
 const SHAPES: u32 = 11;
 
 impl Pareto {
     /// The likeliest distribution, the prior considered, for `peaks` in [0, 1] and `beyond` more above 1.
-    fn fit(peaks: &[f64], beyond: f64) -> Self {
+    fn fit(peaks: &[f64], beyond: f64, prior: f64) -> Self {
         let known = peaks.len() as f64;
         let tried = (0..SHAPES).map(|step| {
             let shape = f64::from(step) / f64::from(SHAPES - 1);
@@ -98,7 +119,7 @@ impl Pareto {
             let likelihood = -known * high
                 - peaks.iter().map(|&peak| fit.cost(peak)).sum::<f64>()
                 - beyond * fit.exceedance_cost(1.0);
-            (likelihood - (shape / PRIOR).powi(2) / 2.0, fit)
+            (likelihood - (shape / prior).powi(2) / 2.0, fit)
         });
         let none = (
             f64::NEG_INFINITY,
@@ -153,50 +174,54 @@ mod tests {
     #[test]
     fn an_exponential_tail_is_continued_as_one() {
         let mut sample = quantiles(20_000, |above| -above.ln());
-        let level = extreme_level(&mut sample, 20_000);
+        let level = extreme_level(&mut sample, 20_000, ROWS);
         let wanted = -(RISK / 20_000.0).ln();
         assert!((level / wanted - 1.0).abs() < 0.03, "{level} {wanted}");
     }
 
     #[test]
-    fn a_heavy_tail_reaches_beyond_the_highest_row_of_all() {
+    fn a_heavy_tail_reaches_as_far_as_its_highest_rows() {
         let mut sample = quantiles(2_000, |above| above.powf(-0.4));
         let highest = sample[0];
-        let level = extreme_level(&mut sample, 2_000);
-        assert!(level > 1.5 * highest, "{level} {highest}");
+        let exponential = extreme_level(&mut quantiles(2_000, |above| -above.ln()), 2_000, ROWS);
+        let level = extreme_level(&mut sample, 2_000, ROWS);
+        assert!(
+            level > 0.9 * highest && level > 2.0 * exponential,
+            "{level} {highest}"
+        );
     }
 
     #[test]
     fn rows_that_tie_hide_neither_what_is_above_them_nor_make_it_extreme() {
         let mut counts: Vec<f64> = (0..5_000).map(|row| f64::from(row % 97 % 7 % 5)).collect();
-        let level = extreme_level(&mut counts.clone(), 5_000);
+        let level = extreme_level(&mut counts.clone(), 5_000, ROWS);
         assert!(level > 4.0 && level < 100.0, "{level}");
         counts.fill(1.0);
         counts[7] = 50.0;
-        assert_eq!(extreme_level(&mut counts, 5_000), 1.0);
+        assert_eq!(extreme_level(&mut counts, 5_000, ROWS), 1.0);
     }
 
     #[test]
     fn a_hundredth_of_anomalies_does_not_hide_itself() {
         let mut sample = quantiles(10_000, |above| -above.ln());
-        let calm = extreme_level(&mut sample.clone(), 10_000);
+        let calm = extreme_level(&mut sample.clone(), 10_000, ROWS);
         sample[..100].fill(1e6);
-        let level = extreme_level(&mut sample, 10_000);
+        let level = extreme_level(&mut sample, 10_000, ROWS);
         assert!(level < 1.5 * calm, "{level} {calm}");
     }
 
     #[test]
     fn scores_that_all_tie_are_their_own_level() {
-        assert_eq!(extreme_level(&mut [0.5; 1000], 1000), 0.5);
+        assert_eq!(extreme_level(&mut [0.5; 1000], 1000, ROWS), 0.5);
     }
 
     #[test]
     fn a_handful_of_rows_has_no_extreme() {
         assert_eq!(
-            extreme_level(&mut [0.5; LEAST_ROWS - 10], 100),
+            extreme_level(&mut [0.5; LEAST_ROWS - 10], 100, ROWS),
             f64::INFINITY
         );
-        assert!(extreme_level(&mut [0.5; LEAST_ROWS + 20], 300).is_finite());
+        assert!(extreme_level(&mut [0.5; LEAST_ROWS + 20], 300, ROWS).is_finite());
     }
 
     proptest! {
@@ -205,9 +230,9 @@ mod tests {
             mut sample in prop::collection::vec(prop_oneof![0f64..1.0, 0f64..1e300, Just(0.0)], 240..600),
             rows in 1u64..1_000_000_000_000,
         ) {
-            let level = extreme_level(&mut sample, rows);
+            let level = extreme_level(&mut sample, rows, ROWS);
             prop_assert!(!level.is_nan());
-            let start = sample[(sample.len() as f64 * TAIL) as usize];
+            let start = sample[(sample.len() as f64 * ROWS.share) as usize];
             prop_assert!(level >= start, "{} {}", level, start);
         }
     }

@@ -4,6 +4,7 @@
 //! people as [`text`] and for programs as JSON.
 //!
 //! ```text
+//! corpus     scores from files, or from a detector run over data
 //! labels     labels files to events in time
 //! matching   events to rows of the scored series
 //! nab        the score of the Numenta Anomaly Benchmark, one threshold for the corpus
@@ -19,6 +20,7 @@
 //!
 //! Results are equal bit for bit at any thread count.
 
+mod corpus;
 mod curve;
 mod events;
 mod labels;
@@ -30,12 +32,13 @@ mod volume;
 use rayon::prelude::*;
 use serde::Serialize;
 
+pub use self::corpus::measure;
 pub use self::curve::PrecisionRecall;
 pub use self::events::{Alarms, Found, KindFound};
 pub use self::labels::{LabelledEvent, LabelledFile, parse_labels, read_labels};
 pub use self::matching::{EventRows, Labelled, Scored, Unmatched, match_labels};
 pub use self::nab::{NabScore, NabSweep, PerProfile};
-pub use self::text::text;
+pub use self::text::{json, text};
 pub use self::volume::{acf_period, vus_pr};
 
 use self::events::Tally;

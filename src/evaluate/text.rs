@@ -31,6 +31,14 @@ pub fn text(evaluation: &Evaluation) -> String {
     text
 }
 
+/// The evaluation as JSON, indented, with a line end.
+pub fn json(evaluation: &Evaluation) -> String {
+    // Strings, numbers and lists alone: nothing in it can fail to become JSON.
+    let mut json = serde_json::to_string_pretty(evaluation).unwrap_or_default();
+    json.push('\n');
+    json
+}
+
 fn overview(text: &mut String, totals: &Totals) -> std::fmt::Result {
     let files = grouped(totals.files);
     let with_events = grouped(totals.files_with_events);

@@ -150,7 +150,13 @@ fn each_bad_file_alone_ends_with_one_line_that_names_it() {
         assert_eq!(run.stdout, "");
         assert_eq!(
             work.files("output"),
-            ["anomalies.csv", "anomalies.parquet", "summary.json"],
+            [
+                "anomalies.csv",
+                "anomalies.parquet",
+                "incidents.csv",
+                "incidents.parquet",
+                "summary.json"
+            ],
             "{name}"
         );
         let input = &work.json("output/summary.json")["inputs"][0];
@@ -188,6 +194,8 @@ fn bad_files_cost_themselves_alone_and_leave_no_output() {
             "a_scores.csv",
             "anomalies.csv",
             "anomalies.parquet",
+            "incidents.csv",
+            "incidents.parquet",
             "summary.json",
             "zz/z_graph_0.01.png",
             "zz/z_graph_anomalies_0.01.csv",
@@ -508,6 +516,8 @@ fn an_output_that_cannot_be_written_costs_its_own_input_alone() {
             "a",
             "anomalies.csv",
             "anomalies.parquet",
+            "incidents.csv",
+            "incidents.parquet",
             "b_graph_0.01.png",
             "b_graph_anomalies_0.01.csv",
             "summary.json"
@@ -533,6 +543,8 @@ fn an_input_whose_last_output_cannot_be_written_leaves_none_of_the_others() {
         [
             "anomalies.csv",
             "anomalies.parquet",
+            "incidents.csv",
+            "incidents.parquet",
             "in_graph_0.01.png/full",
             "summary.json"
         ]

@@ -74,7 +74,16 @@ fn the_rows_that_do_not_belong_there_are_flagged_and_no_others() {
     let (header, rows) = cells(&text);
     assert_eq!(
         header,
-        ["timestamp", "value", "anomaly", "score", "direction"]
+        [
+            "timestamp",
+            "value",
+            "anomaly",
+            "score",
+            "direction",
+            "expected",
+            "ratio",
+            "deviation"
+        ]
     );
     for (row, (_, value)) in rows.iter().zip(STRANGE) {
         let score: f64 = row[3].parse().unwrap();
@@ -250,6 +259,8 @@ fn every_way_to_give_the_rate_means_the_same() {
         [
             "anomalies.csv",
             "anomalies.parquet",
+            "incidents.csv",
+            "incidents.parquet",
             "in_graph_0.005.png",
             "in_graph_anomalies_0.005.csv",
             "summary.json"
@@ -348,7 +359,10 @@ fn several_columns_are_judged_together_and_the_one_that_stands_out_is_named() {
             "anomaly",
             "score",
             "direction",
-            "column"
+            "column",
+            "expected",
+            "ratio",
+            "deviation"
         ]
     );
     let time = |number: usize| blank_time(calm(300)[number].time_us);

@@ -190,6 +190,8 @@ fn standard_input_is_scanned_and_its_outputs_are_named_stdin() {
             [
                 "anomalies.csv",
                 "anomalies.parquet",
+                "incidents.csv",
+                "incidents.parquet",
                 "stdin_graph_0.01.png",
                 "stdin_graph_anomalies_0.01.csv",
                 "summary.json"

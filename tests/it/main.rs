@@ -5,8 +5,10 @@
 mod bad_input;
 mod detecting;
 mod discovering;
+mod evaluating;
 mod generating;
 mod graphs;
+mod incidents;
 mod outputs;
 mod reading;
 mod terminal;

@@ -23,6 +23,9 @@ fn combined_csv(text: &str) -> Vec<Combined> {
             "value",
             "score",
             "direction",
+            "expected",
+            "ratio",
+            "deviation",
             "median",
             "threshold"
         ]
@@ -34,7 +37,7 @@ fn combined_csv(text: &str) -> Vec<Combined> {
             (
                 row[0].to_owned(),
                 time.and_utc().timestamp_micros(),
-                [number(2), number(3), number(5), number(6)],
+                [number(2), number(3), number(8), number(9)],
                 row[4].to_owned(),
             )
         })
@@ -56,6 +59,9 @@ fn combined_parquet(bytes: Vec<u8>) -> Vec<Combined> {
             "value",
             "score",
             "direction",
+            "expected",
+            "ratio",
+            "deviation",
             "median",
             "threshold"
         ]
@@ -88,6 +94,8 @@ fn the_names_and_columns_are_those_of_the_original_script() {
         [
             "anomalies.csv",
             "anomalies.parquet",
+            "incidents.csv",
+            "incidents.parquet",
             "network_traffic_graph_0.01.png",
             "network_traffic_graph_anomalies_0.01.csv",
             "network_traffic_scores.csv",
@@ -97,7 +105,7 @@ fn the_names_and_columns_are_those_of_the_original_script() {
     let first_line = |name: &str| work.text(name).lines().next().unwrap().to_owned();
     assert_eq!(
         first_line("output/network_traffic_graph_anomalies_0.01.csv"),
-        "timestamp,value,anomaly,score,direction"
+        "timestamp,value,anomaly,score,direction,expected,ratio,deviation"
     );
     assert_eq!(
         first_line("output/network_traffic_scores.csv"),
@@ -370,10 +378,20 @@ fn the_summary_tells_what_was_asked_and_what_became_of_each_input() {
         assert!((0.5..1.0).contains(&number.as_f64().unwrap()));
         *number = "a score".into();
     }
+    let worst = summary["worst_incidents"].take();
+    let first = serde_json::json!({
+        "source": "logs/good.csv", "start": "2026-01-01T04:10:00Z", "end": "2026-01-01T04:10:00Z",
+        "kind": "spike", "severity": "critical", "evidence": worst[0]["evidence"]
+    });
+    assert_eq!((&worst[0], worst.as_array().unwrap().len()), (&first, 4));
+    summary["worst_incidents"] = "four".into();
+    let by_severity = serde_json::json!({ "critical": 2, "high": 2 });
+    let by_kind = serde_json::json!({ "spike": 2, "drop": 1, "silence": 1 });
     let empty = |path: &str, status: &str| {
         serde_json::json!({
             "path": path, "status": status, "form": null, "rows": 0, "dropped_rows": 0, "first_dropped": [],
-            "anomalies": 0, "expected_anomalies": null, "threshold": null, "highest_score": null,
+            "anomalies": 0, "incidents": 0, "incidents_by_severity": {}, "incidents_by_kind": {},
+            "expected_anomalies": null, "threshold": null, "highest_score": null,
             "seconds": 0.0, "outputs": [], "note": null, "error": null
         })
     };
@@ -389,6 +407,9 @@ fn the_summary_tells_what_was_asked_and_what_became_of_each_input() {
         "dropped_rows": 1,
         "first_dropped": [{ "line": 402, "reason": "the value \"row\" is no finite number" }],
         "anomalies": 4,
+        "incidents": 4,
+        "incidents_by_severity": by_severity,
+        "incidents_by_kind": by_kind,
         "expected_anomalies": 4.0,
         "threshold": "a score",
         "highest_score": "a score",
@@ -403,15 +424,23 @@ fn the_summary_tells_what_was_asked_and_what_became_of_each_input() {
         serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"),
             "arguments": ["scan", "logs", "--seed", "7", "--graphs", "none", "-q"],
+            "detector": "value",
+            "rule": "0.01",
             "seed": 7,
             "status": "complete",
             "seconds": 0,
             "totals": {
                 "ok": 1, "failed": 1, "skipped": 1, "rows": 400, "dropped_rows": 1, "bytes": bytes,
-                "anomalies": 4
+                "anomalies": 4, "incidents": 4, "incidents_by_severity": by_severity,
+                "incidents_by_kind": by_kind
             },
+            "highest_severity": "critical",
+            "worst_incidents": "four",
             "inputs": [bad, good, notes],
-            "outputs": ["output/anomalies.csv", "output/anomalies.parquet"]
+            "outputs": [
+                "output/anomalies.csv", "output/anomalies.parquet",
+                "output/incidents.csv", "output/incidents.parquet"
+            ]
         })
     );
 }
@@ -462,6 +491,8 @@ fn inputs_of_one_name_never_write_one_file() {
             "a/x_graph_anomalies_0.01.csv",
             "anomalies.csv",
             "anomalies.parquet",
+            "incidents.csv",
+            "incidents.parquet",
             "b/x_graph_anomalies_0.01.csv",
             "summary.json",
             "x.csv.gz_graph_anomalies_0.01.csv",
@@ -527,6 +558,8 @@ fn the_outputs_of_a_single_input_can_be_named() {
         [
             "anomalies.csv",
             "anomalies.parquet",
+            "incidents.csv",
+            "incidents.parquet",
             "result_graph_0.01.png",
             "result_graph_anomalies_0.01.csv",
             "result_scores.csv",

@@ -25,25 +25,22 @@ fn a_scan_ends_with_a_short_table_on_standard_error() {
         ]
     );
     assert!(
-        said[3].starts_with("time          ") && said[3].ends_with(" rows/s)"),
+        said[3].starts_with("incidents     7 (") && said[3].ends_with(" low)"),
         "{}",
         said[3]
     );
-    assert_eq!(
-        said[4..7],
-        [
-            "outputs in    output",
-            "",
-            "  highest  anomalies  most anomalous"
-        ]
-    );
-    assert_eq!(said.len(), 9);
     assert!(
-        said[7].ends_with("        4  logs/strange.csv"),
+        said[4].starts_with("time          ") && said[4].ends_with(" rows/s)"),
         "{}",
-        said[7]
+        said[4]
     );
-    assert!(said[8].ends_with("        3  logs/calm.csv"), "{}", said[8]);
+    assert_eq!(said[5..8], ["outputs in    output", "", "worst incidents"]);
+    assert_eq!(said.len(), 15);
+    assert_eq!(
+        said[8],
+        "critical  spike    2026-01-01 04:10:00  logs/strange.csv  up to 90000 (71.5 times), 482 robust standard \
+         deviations above the expected 1258, at 2026-01-01T04:10:00Z; 1 row over 5 min"
+    );
 }
 
 #[test]

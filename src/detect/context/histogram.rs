@@ -7,6 +7,8 @@ use crate::forest::depth::average_depth;
 
 /// Bins. Half or twice as many score about the same.
 const BINS: usize = 32;
+/// Numbers are squeezed from so many times their usual size on.
+const SQUEEZED_FROM: f64 = 48.0;
 /// Numbers that only fill the histogram before the first is scored.
 pub(super) const WARM_UP: usize = 200;
 
@@ -15,6 +17,9 @@ pub(super) const WARM_UP: usize = 200;
 pub(super) struct Histogram {
     /// The first numbers, until the range is known.
     first: Vec<f64>,
+    /// Numbers far beyond this count by their logarithm: after a flood a thousand times the usual size, bins
+    /// must still tell usual sizes apart.
+    squeezed_from: f64,
     /// Lower end of the first bin, and width of each; a width of 0 until the range is known.
     low: f64,
     width: f64,
@@ -32,6 +37,7 @@ impl Histogram {
     pub(super) fn new() -> Self {
         Self {
             first: Vec::new(),
+            squeezed_from: 1.0,
             low: 0.0,
             width: 0.0,
             counts: [0; BINS],
@@ -53,6 +59,7 @@ impl Histogram {
     /// Numbers are finite and below 1e307 in size.
     pub(super) fn push(&mut self, number: f64) -> f64 {
         if self.width > 0.0 {
+            let number = self.squeezed(number);
             let novelty = self.novelty(number);
             self.count(number);
             return novelty;
@@ -75,16 +82,35 @@ impl Histogram {
 
     /// Makes bins of the range of the first numbers, unless they are all equal.
     fn spread_bins(&mut self) {
-        let low = self.first.iter().copied().fold(f64::INFINITY, f64::min);
-        let high = self.first.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mut sizes: Vec<f64> = self.first.iter().map(|number| number.abs()).collect();
+        let (_, median, _) = sizes.select_nth_unstable_by(WARM_UP / 2, f64::total_cmp);
+        let usual = match *median > 0.0 {
+            true => *median,
+            false => sizes.iter().map(|size| size / WARM_UP as f64).sum(),
+        };
+        if usual > 0.0 {
+            self.squeezed_from = SQUEEZED_FROM * usual;
+        }
+        let squeezed: Vec<f64> = self
+            .first
+            .iter()
+            .map(|&number| self.squeezed(number))
+            .collect();
+        let low = squeezed.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = squeezed.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let width = (high - low) / (BINS - 1) as f64;
         if width > 0.0 {
             self.width = width;
             self.low = low - width / 2.0;
-            for number in std::mem::take(&mut self.first) {
+            self.first = Vec::new();
+            for number in squeezed {
                 self.count(number);
             }
         }
+    }
+
+    fn squeezed(&self, number: f64) -> f64 {
+        (number / self.squeezed_from).asinh()
     }
 
     /// The bin of a number, as a whole number that may lie outside of the bins.
@@ -219,7 +245,7 @@ mod tests {
                 prop_assert!((histogram.leaf_depths[bin] - wanted).abs() < 1e-9);
             }
             for number in numbers {
-                let novelty = histogram.novelty(number);
+                let novelty = histogram.novelty(histogram.squeezed(number));
                 prop_assert!((0.0..1.0).contains(&novelty), "{}", novelty);
             }
         }

@@ -7,13 +7,14 @@
 //! Each row's value is held against the same time of the last seven days ([`past`]): its *residual* is the
 //! distance from the nearest value there, so that what was seen before at about this time is no news. Four
 //! features follow: the size of the residual, its mean over two and over six rows, and the size of the
-//! residual of the mean over 24 rows, which sees what is slow, and heartbeats that stop. Each is scored
+//! residual of the mean logarithm over 48 rows, which sees what is slow, and heartbeats that stop. Each is scored
 //! against all its earlier values ([`histogram`]); the power mean of the first three, or the last where it
 //! is higher, is the row's *novelty*. [`alarm`] keeps of neighbouring rows those that outdo the ones before
 //! them: the *score*. One level of it, [`ALARM_LEVEL`], fits all series.
 //!
-//! Until a day has passed and the features have been seen often enough, and in series that have no days,
-//! the median of the 128 rows before takes the place of earlier days.
+//! In series that have no days, and where a day has a thousand rows and more until one has passed, the
+//! median of the 128 rows before takes the place of earlier days. No row is judged before the features have
+//! been seen two hundred times.
 //!
 //! Assumed is one row for each step of time, the step being the median of the first. Rows that are missing
 //! now and then, or come twice, do no harm; a gap of more than twelve steps moves the time of day along.
@@ -41,17 +42,23 @@ pub use self::alarm::AlarmFilter;
 
 /// The score above which a row is an alarm, in any series: chosen on one half of the Numenta Anomaly
 /// Benchmark (Lavin, Ahmad 2015), where its neighbourhood scores about the same.
-pub const ALARM_LEVEL: f64 = 0.73;
+pub const ALARM_LEVEL: f64 = 0.75;
 
 /// Rows by which the step of time is told.
 const STEP_ROWS: usize = 50;
 /// A gap of more steps than this moves the time of day along.
 const GAP_STEPS: i64 = 12;
+/// A day of fewer rows is waited for: until it has passed nothing is judged, since its first morning would
+/// be news.
+const DAY_WAITED_FOR: u64 = 1_000;
 /// Rows in the means of the residual, and of the value.
 const SHORT: usize = 6;
-const LONG: usize = 24;
+const LONG: usize = 48;
 /// Weight of the mean over [`LONG`] rows: how novel it must be alone to raise an alarm.
-const LONG_WEIGHT: f64 = 1.5;
+const LONG_WEIGHT: f64 = 2.0;
+/// The long mean is taken over logarithms of values beyond this share of the usual value, so that half the
+/// traffic missing is as much news at night as at noon.
+const LOGARITHMIC_FROM: f64 = 0.2;
 /// Below so many rows nothing can be told.
 pub const LEAST_ROWS: usize = WARM_UP + SHORT + 1;
 /// Values are divided by this, a power of two, so that no sum or difference of a few overflows.
@@ -84,7 +91,9 @@ pub struct ContextColumn {
     /// The first rows, until the step is known.
     first: Vec<(i64, f64)>,
     last_us: i64,
+    /// Logarithms of the last values, and the size of a value from which on they are logarithms.
     recent: VecDeque<f64>,
+    logarithmic_from: f64,
     days: Option<Days>,
     by_day: Novelty,
     by_day_spread: Spread,
@@ -113,6 +122,7 @@ impl ContextColumn {
             first: Vec::new(),
             last_us: 0,
             recent: VecDeque::with_capacity(LONG),
+            logarithmic_from: 1.0,
             days: None,
             by_day: Novelty::new(),
             by_day_spread: Spread::new(),
@@ -125,7 +135,7 @@ impl ContextColumn {
     /// Judges the next row, then learns from it. Rows come in time order, `timestamp_us` in microseconds
     /// UTC; equal times are allowed. `value` is finite.
     ///
-    /// Costs some 300 nanoseconds, and the memory of seven days of rows, 16 bytes each, or at most 16 MiB.
+    /// Costs some 300 nanoseconds, and the memory of seven days of rows, 24 bytes each, at most 24 MiB.
     pub fn push(&mut self, timestamp_us: i64, value: f64) -> ContextRow {
         let scaled = value / SCALE;
         if self.clock == Clock::Unknown {
@@ -155,6 +165,11 @@ impl ContextColumn {
             self.days = Days::of(((DAY_US + step_us / 2) / step_us) as usize);
         }
         self.last_us = first[0].0;
+        let mut sizes: Vec<f64> = first.iter().map(|row| row.1.abs()).collect();
+        let (_, usual, _) = sizes.select_nth_unstable_by(STEP_ROWS / 2, f64::total_cmp);
+        if *usual > 0.0 {
+            self.logarithmic_from = LOGARITHMIC_FROM * *usual;
+        }
         let mut last = None;
         for (timestamp_us, scaled) in first {
             last = Some(self.judge(timestamp_us, scaled, scaled * SCALE));
@@ -169,8 +184,12 @@ impl ContextColumn {
         if self.recent.len() == LONG {
             self.recent.pop_front();
         }
-        self.recent.push_back(scaled);
-        let mean = self.recent.iter().sum::<f64>() / self.recent.len() as f64;
+        self.recent
+            .push_back((scaled / self.logarithmic_from).asinh());
+        let mean = match self.recent.len() {
+            LONG => Some(self.recent.iter().sum::<f64>() / LONG as f64),
+            _ => None,
+        };
         let seen = match (&mut self.days, self.clock) {
             (Some(days), Clock::Step(step_us)) => {
                 let gap = timestamp_us.saturating_sub(self.last_us);
@@ -187,17 +206,21 @@ impl ContextColumn {
         };
         self.last_us = timestamp_us;
         let by_day_is_ready = self.by_day.is_ready();
+        let waits = self.day().is_some_and(|day| day < DAY_WAITED_FOR);
         let mut row = ContextRow {
             novelty: 0.0,
             expected: Expectation { value, spread: 0.0 },
         };
-        if !by_day_is_ready && let Some(median) = self.before.push(scaled) {
+        if !by_day_is_ready
+            && !waits
+            && let Some(median) = self.before.push(scaled)
+        {
             row.novelty = self.by_rows.push(scaled - median, None);
             row.expected = expectation(median, &self.by_rows_spread);
             self.by_rows_spread.push(scaled - median);
         }
         if let Some(seen) = seen {
-            let novelty = self.by_day.push(seen.residual, Some(seen.mean_residual));
+            let novelty = self.by_day.push(seen.residual, seen.mean_residual);
             if by_day_is_ready {
                 row.novelty = novelty;
                 row.expected = expectation(seen.expected, &self.by_day_spread);
@@ -228,9 +251,13 @@ impl ContextColumn {
             (Clock::Step(step_us), None) => Some(format!(
                 "a row every {step_us} microseconds makes days too long to remember: {instead}"
             )),
-            _ if !self.by_day.is_ready() => Some(format!(
-                "there is no full day to compare with, and {WARM_UP} rows more: {instead}"
-            )),
+            (_, Some(days)) if !self.by_day.is_ready() => {
+                let wanted = "there is no full day to compare with, and";
+                Some(match (days.day() as u64) < DAY_WAITED_FOR {
+                    true => format!("{wanted} {WARM_UP} rows more: no anomalies"),
+                    false => format!("{wanted} {WARM_UP} rows more: {instead}"),
+                })
+            }
             _ => None,
         }
     }

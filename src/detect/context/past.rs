@@ -14,7 +14,7 @@ pub(super) const ROWS_BEFORE: usize = 128;
 /// Earlier values by the time of day.
 ///
 /// Time is cut into slots of the usual step, one row to each; what a slot holds is a `Slot`: the value
-/// there and the mean of the rows up to it.
+/// there and the mean logarithm over the rows up to it.
 #[derive(Debug, Clone)]
 pub(super) struct Days {
     /// Slots in a day.
@@ -30,7 +30,8 @@ pub(super) struct Days {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Slot {
     pub(super) value: f64,
-    pub(super) mean: f64,
+    /// `None` where there were too few rows.
+    pub(super) mean: Option<f64>,
 }
 
 /// What earlier days say of a row.
@@ -39,7 +40,7 @@ pub(super) struct Seen {
     /// The row's value less the nearest value at about the same time of earlier days.
     pub(super) residual: f64,
     /// The same of the mean over the rows up to it.
-    pub(super) mean_residual: f64,
+    pub(super) mean_residual: Option<f64>,
     /// Median of the values at the same time of earlier days.
     pub(super) expected: f64,
 }
@@ -106,7 +107,7 @@ impl Days {
         };
         let mut seen = Seen {
             residual: f64::INFINITY,
-            mean_residual: f64::INFINITY,
+            mean_residual: None,
             expected: row.value,
         };
         let mut same_time = [0.0; DAYS];
@@ -118,7 +119,10 @@ impl Days {
             for slot in at.saturating_sub(BESIDE)..=at + BESIDE {
                 let earlier = self.slots[slot % capacity];
                 seen.residual = nearer(seen.residual, row.value - earlier.value);
-                seen.mean_residual = nearer(seen.mean_residual, row.mean - earlier.mean);
+                if let (Some(mean), Some(earlier)) = (row.mean, earlier.mean) {
+                    let nearest = seen.mean_residual.unwrap_or(f64::INFINITY);
+                    seen.mean_residual = Some(nearer(nearest, mean - earlier));
+                }
             }
             same_time[known] = self.slots[at % capacity].value;
             known += 1;
@@ -171,7 +175,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn slot(value: f64) -> Slot {
-        Slot { value, mean: value }
+        Slot {
+            value,
+            mean: Some(value),
+        }
     }
 
     #[test]

@@ -66,7 +66,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_running_median_is_that_of_a_sort(
-            deviations in prop::collection::vec(prop_oneof![Just(0.0), -1e3f64..1e3, prop::num::f64::NORMAL.prop_map(|x| x / 64.0)], 1..300)
+            deviations in prop::collection::vec(prop_oneof![Just(0.0), -1e3f64..1e3, -1e300f64..1e300, -1e-290f64..1e-290], 1..300)
         ) {
             let mut spread = Spread::new();
             let mut sorted: Vec<f64> = Vec::new();

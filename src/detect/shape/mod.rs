@@ -85,6 +85,9 @@ const HALFWAY: f64 = 4.0;
 /// References that an expected value is taken from.
 const WITNESSES: usize = 9;
 
+/// Rows that tell how good such expected values are.
+const ERRORS: usize = 256;
+
 /// Standard deviation of a normal distribution over the median of its absolute deviations.
 const PER_MEDIAN: f64 = 1.4826;
 
@@ -116,6 +119,8 @@ pub struct ShapeModel {
     measures: Vec<Measure>,
     /// Values of the references over one period, for what is expected: first row and scaled values.
     witnesses: Vec<(usize, Vec<f64>)>,
+    /// How far ordinary values usually lie from what is expected of them, scaled.
+    usual_error: f64,
     /// Rows of the longest window.
     longest: usize,
     /// Rows of the series.
@@ -150,6 +155,7 @@ impl ShapeModel {
             scale,
             measures: Vec::new(),
             witnesses: Vec::new(),
+            usual_error: 0.0,
             longest: 0,
             rows: count,
         };
@@ -171,6 +177,7 @@ impl ShapeModel {
             values.shrink_to_fit();
         }
         model.calibrate(rows, &stretches)?;
+        model.usual_error = model.measure_errors(rows, &stretches)?;
         Ok(model)
     }
 
@@ -234,6 +241,25 @@ impl ShapeModel {
     /// If there is no such row.
     pub fn expected<R: Rows>(&self, rows: &R, row: usize) -> Result<Option<Expectation>, R::Error> {
         assert!(row < self.rows, "a row of the series");
+        let Some(mut found) = self.witnessed(rows, row)? else {
+            return Ok(None);
+        };
+        let Some(middle) = median(&mut found) else {
+            return Ok(None);
+        };
+        found
+            .iter_mut()
+            .for_each(|other| *other = (*other - middle).abs());
+        // A few stretches chosen for being alike are more alike than the series is.
+        let spread = median(&mut found).unwrap_or(0.0).max(self.usual_error) * PER_MEDIAN;
+        Ok(Some(Expectation {
+            value: self.scale.value_of(middle),
+            spread: self.scale.distance_of(spread),
+        }))
+    }
+
+    /// What the most similar stretches of one period have in the place of `row`, scaled.
+    fn witnessed<R: Rows>(&self, rows: &R, row: usize) -> Result<Option<Vec<f64>>, R::Error> {
         let Some(Kind::Profile(profile)) = self.measures.get(WHOLE).map(|measure| &measure.kind)
         else {
             return Ok(None);
@@ -242,27 +268,39 @@ impl ShapeModel {
         let mut values = Vec::new();
         let part = self.read_scaled(rows, window.clone(), &mut values)?;
         let near = profile.nearest(window.start, part.values(window.clone()), WITNESSES);
-        let mut found: Vec<f64> = near
+        let found = near.iter().filter_map(|other| {
+            let of_start = |witness: &(usize, Vec<f64>)| witness.0;
+            let at = self.witnesses.binary_search_by_key(other, of_start).ok()?;
+            self.witnesses[at].1.get(row - window.start).copied()
+        });
+        Ok(Some(found.collect()))
+    }
+
+    /// The median distance of values from what is expected of them, over some rows of `stretches`.
+    fn measure_errors<R: Rows>(
+        &self,
+        rows: &R,
+        stretches: &[Range<usize>],
+    ) -> Result<f64, R::Error> {
+        let mut errors = Vec::with_capacity(ERRORS);
+        let mut values = Vec::new();
+        let all: usize = stretches.iter().map(Range::len).sum();
+        for row in stretches
             .iter()
-            .filter_map(|other| {
-                let at = self
-                    .witnesses
-                    .binary_search_by_key(other, |witness| witness.0)
-                    .ok()?;
-                self.witnesses[at].1.get(row - window.start).copied()
-            })
-            .collect();
-        let Some(middle) = median(&mut found) else {
-            return Ok(None);
-        };
-        found
-            .iter_mut()
-            .for_each(|other| *other = (*other - middle).abs());
-        let spread = median(&mut found).unwrap_or(0.0) * PER_MEDIAN;
-        Ok(Some(Expectation {
-            value: self.scale.value_of(middle),
-            spread: self.scale.distance_of(spread),
-        }))
+            .cloned()
+            .flatten()
+            .step_by((all / ERRORS).max(1))
+        {
+            let value = self
+                .read_scaled(rows, row..row + 1, &mut values)?
+                .values(row..row + 1)[0];
+            if let Some(mut found) = self.witnessed(rows, row)?
+                && let Some(middle) = median(&mut found)
+            {
+                errors.push((value - middle).abs());
+            }
+        }
+        Ok(median(&mut errors).unwrap_or(0.0))
     }
 
     /// The rows of one period that `row` lies in the middle of, as far as the series has them.

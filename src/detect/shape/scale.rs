@@ -4,6 +4,10 @@
 /// squares still fit 32-bit numbers.
 const LIMIT: f64 = 1e6;
 
+/// Beyond so many usual deviations values count by their logarithm: one attack of a thousand times the
+/// usual size must not make all else look alike. Values that are never so large are left as they are.
+const SOFT: f64 = 5.0;
+
 /// No deviation counts for more than this many times the median one: a few enormous values must not
 /// make all others look equal.
 const MOST: f64 = 1e3;
@@ -49,21 +53,36 @@ impl Scale {
         }
     }
 
-    /// The scaled value, of about standard deviation 1 and at most [`LIMIT`] from 0.
+    /// The scaled value, of about standard deviation 1; what is beyond [`SOFT`] is squeezed, and what is beyond
+    /// [`LIMIT`] is not told apart.
     #[inline]
     pub(super) fn of_value(&self, value: f64) -> f64 {
-        ((value / 2.0 - self.half_centre) / self.half_unit).clamp(-LIMIT, LIMIT)
+        let scaled = (value / 2.0 - self.half_centre) / self.half_unit;
+        match scaled.abs() <= SOFT {
+            true => scaled,
+            false => {
+                let size = scaled.abs().min(LIMIT);
+                (SOFT * (1.0 + (size / SOFT).ln())).copysign(scaled)
+            }
+        }
     }
 
     /// The value that was scaled to `scaled`.
     pub(super) fn value_of(&self, scaled: f64) -> f64 {
-        let half = scaled * self.half_unit + self.half_centre;
+        let half = unsqueezed(scaled) * self.half_unit + self.half_centre;
         (half * 2.0).clamp(f64::MIN, f64::MAX)
     }
 
     /// The distance that was scaled to `scaled`.
     pub(super) fn distance_of(&self, scaled: f64) -> f64 {
-        (scaled * self.half_unit * 2.0).min(f64::MAX)
+        (unsqueezed(scaled) * self.half_unit * 2.0).min(f64::MAX)
+    }
+}
+
+fn unsqueezed(scaled: f64) -> f64 {
+    match scaled.abs() <= SOFT {
+        true => scaled,
+        false => (SOFT * (scaled.abs() / SOFT - 1.0).exp()).copysign(scaled),
     }
 }
 
@@ -87,7 +106,14 @@ mod tests {
         sample[7] = 1e308;
         let scale = Scale::of(sample);
         assert!(scale.of_value(9.0) - scale.of_value(0.0) > 1.0);
-        assert_eq!(scale.of_value(1e308), LIMIT);
+        assert!(scale.of_value(1e308) < 100.0);
+        let there_and_back = |value: f64| scale.value_of(scale.of_value(value));
+        for value in [-3.0, 4.5, 9.0, 1e6] {
+            assert!(
+                (there_and_back(value) / value - 1.0).abs() < 1e-9,
+                "{value}"
+            );
+        }
     }
 
     #[test]

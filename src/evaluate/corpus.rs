@@ -1,0 +1,200 @@
+//! Brings together what is to be measured: scores that a detector left in files, or data that one is run
+//! over now.
+//!
+//! In: paths and labels. Out: an [`Evaluation`]. The one part of this module that reads files or runs a
+//! detector; the measures themselves know of neither.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::labels::{LabelledFile, read_labels};
+use super::{Evaluation, Measures, Scored, Unmatched, evaluate, match_labels};
+use crate::detect::{self, ThresholdRule};
+use crate::discover::{self, Location, Source};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::{self, IngestOptions};
+use crate::memory::Memory;
+use crate::plan::Plan;
+use crate::series::Series;
+
+/// Columns that hold scores: ours, and that of the Numenta Anomaly Benchmark.
+const SCORES: [&str; 2] = ["score", "anomaly_score"];
+
+/// Measures results, or the plan's detector on data, against labels.
+///
+/// Each input of `plan` is a file or folder of results (`_scores.csv` or `.parquet` as a scan writes
+/// them, or any file with a column `score` or `anomaly_score` beside `value`), or else data, which is judged as a
+/// scan would. Alarms of results are known where the folder has the `summary.json` of the scan, or where the
+/// plan sets a score. `labels` are files of labels, or folders in which every `*.labels.json` is taken.
+///
+/// # Errors
+/// Where labels cannot be read or do not fit their file, a file cannot be read or judged, or nothing is
+/// there to be measured.
+pub fn measure(plan: &Plan, labels: &[PathBuf], measures: &Measures) -> Result<Evaluation> {
+    plan.check()?;
+    let labels = all_labels(labels)?;
+    let mut corpus = Vec::new();
+    for input in &plan.inputs {
+        let results = match input.is_dir() {
+            true => discover::score_files(input)?,
+            false => Vec::new(),
+        };
+        if results.is_empty() {
+            let found = discover::discover(std::slice::from_ref(input), &plan.outputs.folder)?;
+            if let Some(error) = found.failed.into_iter().next() {
+                return Err(error);
+            }
+            for source in found.sources {
+                corpus.push(scored(&source, plan, &HashMap::new())?);
+            }
+        } else {
+            let thresholds = thresholds_of(input);
+            for path in results {
+                corpus.push(scored(&source_of(path), plan, &thresholds)?);
+            }
+        }
+    }
+    let corpus = match_labels(corpus, &labels, Unmatched::PassOver)?;
+    Ok(evaluate(&corpus, measures))
+}
+
+fn source_of(path: PathBuf) -> Source {
+    Source {
+        output_stem: PathBuf::new(),
+        location: Location::File(path),
+    }
+}
+
+fn all_labels(paths: &[PathBuf]) -> Result<Vec<LabelledFile>> {
+    let mut all = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            all.extend(read_labels(path)?);
+            continue;
+        }
+        let found = discover::label_files(path)?;
+        if found.is_empty() {
+            let text = "the folder holds no file called *.labels.json";
+            return Err(Error::new(ErrorKind::NotFound, text).at(path));
+        }
+        for file in found {
+            // Labels name their file without its folder: where they were found tells it.
+            let folder = file
+                .parent()
+                .and_then(|folder| folder.strip_prefix(path).ok());
+            let folder = folder.unwrap_or(Path::new("")).to_path_buf();
+            for mut labelled in read_labels(&file)? {
+                labelled.file = folder.join(&labelled.file).to_string_lossy().into_owned();
+                all.push(labelled);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// A series with scores: those in its file, or those of the plan's detector.
+fn scored(source: &Source, plan: &Plan, thresholds: &HashMap<PathBuf, f64>) -> Result<Scored> {
+    let memory = Arc::new(Memory::unlimited());
+    for column in SCORES {
+        let options = IngestOptions {
+            timestamp_column: "timestamp".to_owned(),
+            value_columns: vec!["value".to_owned(), column.to_owned()],
+            timestamp_format: None,
+            zone: plan.ingest.zone,
+        };
+        match ingest::read(source, &options, &memory) {
+            Ok(found) => {
+                let mut scored = columns_of(&found.series, source)?;
+                let threshold = match plan.detect.threshold {
+                    ThresholdRule::Score(score) => Some(score),
+                    _ => thresholds.get(source.path()).copied(),
+                };
+                scored.name = data_name(source.path());
+                scored.flagged =
+                    threshold.map(|least| scored.scores.iter().map(|&s| s > least).collect());
+                return Ok(scored);
+            }
+            Err(error) if error.kind() == ErrorKind::Column => {}
+            Err(error) => return Err(error),
+        }
+    }
+    judged(source, plan, &memory)
+}
+
+/// The name of the file that results are of: `edge/a_scores.csv` are those of `edge/a.csv`.
+fn data_name(path: &Path) -> String {
+    let name = path.to_string_lossy();
+    [".csv", ".parquet"]
+        .iter()
+        .find_map(|ending| name.strip_suffix(&format!("_scores{ending}")))
+        .map_or_else(|| name.clone().into_owned(), |stem| format!("{stem}.csv"))
+}
+
+fn columns_of(series: &Series, source: &Source) -> Result<Scored> {
+    let mut scored = Scored {
+        name: source.name(),
+        ..Scored::default()
+    };
+    let mut times = Vec::new();
+    for part in series.parts() {
+        let chunk = series.read(part)?;
+        chunk.timestamps_us(&mut times);
+        scored.timestamps_us.extend_from_slice(&times);
+        scored.values.extend_from_slice(chunk.values(0));
+        if series.columns().len() > 1 {
+            scored.scores.extend_from_slice(chunk.values(1));
+        }
+    }
+    Ok(scored)
+}
+
+/// Runs the plan's detector over `source`.
+fn judged(source: &Source, plan: &Plan, memory: &Arc<Memory>) -> Result<Scored> {
+    let series = ingest::read(source, &plan.ingest, memory)?.series;
+    let findings = detect::detect(&series, &plan.detect)?;
+    let mut scored = columns_of(&series, source)?;
+    scored.scores.clear();
+    let mut scores = Vec::new();
+    for (number, part) in series.parts().iter().enumerate() {
+        let chunk = series.read(part)?;
+        findings.scores_of(number, &chunk, &mut scores)?;
+        scored.scores.extend_from_slice(&scores);
+    }
+    let flags = scored
+        .scores
+        .iter()
+        .map(|&score| score > findings.threshold);
+    scored.flagged = Some(flags.collect());
+    Ok(scored)
+}
+
+/// The threshold that each file of scores in an output folder was judged by, where its summary tells.
+fn thresholds_of(folder: &Path) -> HashMap<PathBuf, f64> {
+    let summary: Option<serde_json::Value> = std::fs::read(folder.join("summary.json"))
+        .ok()
+        .and_then(|text| serde_json::from_slice(&text).ok());
+    let inputs = summary
+        .as_ref()
+        .and_then(|summary| summary["inputs"].as_array());
+    let mut thresholds = HashMap::new();
+    for input in inputs.into_iter().flatten() {
+        let (Some(threshold), Some(outputs)) =
+            (input["threshold"].as_f64(), input["outputs"].as_array())
+        else {
+            continue;
+        };
+        for output in outputs.iter().filter_map(|output| output.as_str()) {
+            // The folder may have been moved, or be named from elsewhere, since it was written.
+            let output = Path::new(output);
+            let inside = (1..=output.components().count()).map(|depth| {
+                let skipped = output.components().count() - depth;
+                folder.join(output.components().skip(skipped).collect::<PathBuf>())
+            });
+            if let Some(path) = inside.filter(|path| path.is_file()).last() {
+                thresholds.insert(path, threshold);
+            }
+        }
+    }
+    thresholds
+}
