@@ -210,11 +210,7 @@ fn of_run(run: &Run, setting: &Setting<'_>) -> Incident {
         .saturating_sub(run.start_us)
         .saturating_add(step_us);
     let departed = run.above + run.below;
-    let direction = match run.above.cmp(&run.below) {
-        std::cmp::Ordering::Greater => Direction::Above,
-        std::cmp::Ordering::Less => Direction::Below,
-        std::cmp::Ordering::Equal => Direction::of(run.peak.value, run.peak.expected.value),
-    };
+    let direction = Direction::of(run.peak.value, run.peak.expected.value);
     let short_series = setting.span_us < 2 * SHIFT_US
         && run.rows >= SHIFT_ROWS
         && duration_us >= setting.span_us / SHIFT_SHARE;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::generate::{Event, EventKind, EventPlan, Heartbeat, Traffic, TrafficSpec};
+use crate::generate::{Event, EventKind, EventPlan, Traffic, TrafficSpec};
 use proptest::prelude::*;
 
 const MINUTE: i64 = 60_000_000;
@@ -17,17 +17,11 @@ fn judged(rows: impl IntoIterator<Item = (i64, f64)>) -> (Vec<ContextRow>, Vec<f
     (rows, scores)
 }
 
-fn traffic(
-    rows: u64,
-    events: Vec<Event>,
-    heartbeat: Option<Heartbeat>,
-    seed: u64,
-) -> Vec<(i64, f64)> {
+fn traffic(rows: u64, events: Vec<Event>, seed: u64) -> Vec<(i64, f64)> {
     let spec = TrafficSpec {
         rows,
         events: EventPlan::Placed(events),
         bursts_per_day: 0.0,
-        heartbeat,
         seed,
         ..TrafficSpec::default()
     };
@@ -54,7 +48,7 @@ fn a_flood_at_night_below_the_daily_peak_raises_an_alarm_within_minutes() {
         rows: 24,
         magnitude: 4.0,
     };
-    let rows = traffic(10 * 288, vec![event], None, 1);
+    let rows = traffic(10 * 288, vec![event], 1);
     let peak = rows.iter().map(|row| row.1).fold(0.0, f64::max);
     let start = start_row as usize;
     assert!(rows[start..start + 24].iter().all(|row| row.1 < peak));
@@ -76,28 +70,25 @@ fn a_flood_at_night_below_the_daily_peak_raises_an_alarm_within_minutes() {
 
 #[test]
 fn a_heartbeat_that_stops_raises_an_alarm() {
-    let heartbeat = Heartbeat {
-        period_rows: 12,
-        height: 20.0,
-    };
-    let event = Event {
-        kind: EventKind::Silence,
-        start_row: 2_400,
-        rows: 150,
-        magnitude: 1.0,
-    };
-    let (_, scores) = judged(traffic(3_000, vec![event], Some(heartbeat), 2));
-    let found = alarms(&scores);
-    assert!(
-        found.iter().any(|row| (2_400..2_550).contains(row)),
-        "{found:?}"
-    );
+    // A beat every hour over a little noise, five minutes apart; half a day without.
+    let silent = 2_400..2_550;
+    let rows = (0..3_000usize).map(|row| {
+        let noise = (row * 7919 % 101) as f64 / 50.0;
+        let beat = row % 12 == 0 && !silent.contains(&row);
+        (
+            row as i64 * 5 * MINUTE,
+            5.0 + noise + if beat { 100.0 } else { 0.0 },
+        )
+    });
+    let found = alarms(&judged(rows).1);
+    assert!(found.iter().any(|row| silent.contains(row)), "{found:?}");
+    assert!(found.iter().all(|row| silent.start <= *row), "{found:?}");
 }
 
 #[test]
 fn calm_traffic_raises_next_to_no_alarm() {
     let rows = 40_320;
-    let found = alarms(&judged(traffic(rows, vec![], None, 3)).1);
+    let found = alarms(&judged(traffic(rows, vec![], 3)).1);
     assert!(found.len() <= 30, "{} alarms in {rows} rows", found.len());
     let first = |days: usize| found.iter().filter(|&&row| row < days * 288).count();
     assert!(first(140) - first(70) <= 10, "{found:?}");
