@@ -3,7 +3,7 @@
 //! Runs are kept in a form that gives the same result however the rows are dealt to threads: counts,
 //! extremes and times, no sums of fractions.
 
-use super::anomaly::{Direction, Expectation};
+use super::anomaly::Expectation;
 
 /// Deviations from which on a row counts as departed.
 pub(super) const DEPARTED: f64 = 3.0;
@@ -57,9 +57,6 @@ pub(super) struct Run {
     pub(super) end_us: i64,
     pub(super) rows: u64,
     pub(super) anomalies: u64,
-    /// Departed rows above and below what was expected.
-    pub(super) above: u64,
-    pub(super) below: u64,
     /// Rows in which traffic had ceased.
     pub(super) ceased: u64,
     /// The row farthest from what was expected, the first of these.
@@ -69,15 +66,11 @@ pub(super) struct Run {
 
 impl Run {
     fn of(row: Row) -> Self {
-        let departed = row.departed();
-        let direction = Direction::of(row.value, row.expected.value);
         Self {
             start_us: row.time_us,
             end_us: row.time_us,
             rows: 1,
             anomalies: u64::from(row.anomaly),
-            above: u64::from(departed && direction == Direction::Above),
-            below: u64::from(departed && direction == Direction::Below),
             ceased: u64::from(row.ceased()),
             peak: row,
             highest_score: row.score,
@@ -89,8 +82,6 @@ impl Run {
         self.end_us = later.end_us;
         self.rows += later.rows;
         self.anomalies += later.anomalies;
-        self.above += later.above;
-        self.below += later.below;
         self.ceased += later.ceased;
         self.highest_score = self.highest_score.max(later.highest_score);
         if later.peak.reach() > self.peak.reach() {
@@ -214,13 +205,13 @@ mod tests {
             (run.start_us, run.end_us, run.rows, run.anomalies),
             (2, 4, 3, 1)
         );
-        assert_eq!((run.above, run.below, run.peak.value), (3, 0, 190.0));
+        assert_eq!(run.peak.value, 190.0);
     }
 
     #[test]
     fn traffic_has_ceased_where_next_to_nothing_is_left() {
         let found = runs(&[row(0, 3.0, true), row(1, 40.0, true)], 2);
-        assert_eq!((found[0].ceased, found[0].below), (1, 2));
+        assert_eq!((found[0].ceased, found[0].rows), (1, 2));
     }
 
     proptest! {

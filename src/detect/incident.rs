@@ -156,8 +156,8 @@ pub(super) struct Setting<'a> {
     pub(super) span_us: i64,
     /// Whether the detector judges shapes, so that rows need not depart to be anomalies.
     pub(super) by_shape: bool,
-    /// What is usual in the first column.
-    pub(super) usual: Expectation,
+    /// What is usual in each column.
+    pub(super) usual: &'a [Expectation],
 }
 
 /// How long a spike lasts at most.
@@ -198,7 +198,7 @@ fn of_gap(gap: &Gap, setting: &Setting<'_>) -> Incident {
         anomalies: 0,
         peak_us: start_us,
         peak: None,
-        expected: setting.usual,
+        expected: setting.usual[0],
         column: 0,
     }
 }
@@ -209,14 +209,17 @@ fn of_run(run: &Run, setting: &Setting<'_>) -> Incident {
         .end_us
         .saturating_sub(run.start_us)
         .saturating_add(step_us);
-    let departed = run.above + run.below;
+    let usual = setting.usual[usize::from(run.peak.column)];
+    let is_usual = usual
+        .deviations(run.peak.value)
+        .is_some_and(|deviations| deviations.abs() <= DEPARTED);
     let direction = Direction::of(run.peak.value, run.peak.expected.value);
     let short_series = setting.span_us < 2 * SHIFT_US
         && run.rows >= SHIFT_ROWS
         && duration_us >= setting.span_us / SHIFT_SHARE;
     let kind = match direction {
-        _ if setting.by_shape && 2 * departed < run.rows => Kind::Pattern,
         Direction::Below if 2 * run.ceased > run.rows => Kind::Silence,
+        _ if setting.by_shape && is_usual => Kind::Pattern,
         _ if duration_us >= SHIFT_US || short_series => Kind::Shift,
         Direction::Below => Kind::Drop,
         Direction::Above if duration_us <= SPIKE_US.max(SPIKE_STEPS.saturating_mul(step_us)) => {
@@ -321,7 +324,7 @@ impl Incident {
         let at = String::from_utf8_lossy(&at);
         match (self.kind, self.direction) {
             (Kind::Pattern, _) => format!(
-                "{rows} over {lasted} run unlike the rest of the series, though most values are usual"
+                "{rows} over {lasted} run unlike the rest of the series, though the values are usual ones"
             ),
             (Kind::Silence, _) => format!(
                 "down to {} where {expected} was expected, {rows} over {lasted}",
@@ -404,8 +407,6 @@ mod tests {
             end_us: (rows as i64 - 1) * STEP,
             rows,
             anomalies: 1,
-            above: if peak > 1000.0 { rows } else { 0 },
-            below: if peak < 1000.0 { rows } else { 0 },
             ceased: if ceased { rows } else { 0 },
             peak: row,
             highest_score: 0.8,
@@ -421,7 +422,7 @@ mod tests {
             cadence: &cadence,
             span_us: 14 * 24 * HOUR_US,
             by_shape,
-            usual: run.peak.expected,
+            usual: &[run.peak.expected],
         };
         incidents(vec![run], &setting).remove(0)
     }
@@ -452,9 +453,7 @@ mod tests {
 
     #[test]
     fn usual_values_in_an_unusual_order_are_a_pattern() {
-        let mut odd = run(30, 1100.0, false);
-        odd.above = 2;
-        let found = incident(odd, true);
+        let found = incident(run(30, 1100.0, false), true);
         assert_eq!((found.kind, found.direction), (Kind::Pattern, None));
     }
 
@@ -472,10 +471,10 @@ mod tests {
             cadence: &cadence,
             span_us: 24 * HOUR_US,
             by_shape: false,
-            usual: Expectation {
+            usual: &[Expectation {
                 value: 5.0,
                 spread: 1.0,
-            },
+            }],
         };
         let found = incidents(vec![], &setting).remove(0);
         assert_eq!(

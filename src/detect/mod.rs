@@ -408,7 +408,7 @@ impl Findings {
             cadence: &self.cadence,
             span_us: self.span_us,
             by_shape: self.shapes.is_some(),
-            usual: self.usual[0],
+            usual: &self.usual,
         };
         (
             all.anomalies,

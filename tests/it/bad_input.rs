@@ -516,10 +516,10 @@ fn an_output_that_cannot_be_written_costs_its_own_input_alone() {
             "a",
             "anomalies.csv",
             "anomalies.parquet",
-            "incidents.csv",
-            "incidents.parquet",
             "b_graph_0.01.png",
             "b_graph_anomalies_0.01.csv",
+            "incidents.csv",
+            "incidents.parquet",
             "summary.json"
         ]
     );
@@ -543,9 +543,9 @@ fn an_input_whose_last_output_cannot_be_written_leaves_none_of_the_others() {
         [
             "anomalies.csv",
             "anomalies.parquet",
+            "in_graph_0.01.png/full",
             "incidents.csv",
             "incidents.parquet",
-            "in_graph_0.01.png/full",
             "summary.json"
         ]
     );

@@ -164,7 +164,7 @@ fn the_tables_of_a_run_without_anomalies_have_their_columns_and_no_row() {
     assert_eq!(combined_parquet(work.bytes("output/anomalies.parquet")), []);
     assert_eq!(
         work.text("output/in_graph_anomalies_threshold_1.csv"),
-        "timestamp,value,anomaly,score,direction\n"
+        "timestamp,value,anomaly,score,direction,expected,ratio,deviation\n"
     );
 }
 
@@ -385,8 +385,8 @@ fn the_summary_tells_what_was_asked_and_what_became_of_each_input() {
     });
     assert_eq!((&worst[0], worst.as_array().unwrap().len()), (&first, 4));
     summary["worst_incidents"] = "four".into();
-    let by_severity = serde_json::json!({ "critical": 2, "high": 2 });
-    let by_kind = serde_json::json!({ "spike": 2, "drop": 1, "silence": 1 });
+    let by_severity = serde_json::json!({ "critical": 2, "medium": 2 });
+    let by_kind = serde_json::json!({ "spike": 2, "silence": 2 });
     let empty = |path: &str, status: &str| {
         serde_json::json!({
             "path": path, "status": status, "form": null, "rows": 0, "dropped_rows": 0, "first_dropped": [],
@@ -491,9 +491,9 @@ fn inputs_of_one_name_never_write_one_file() {
             "a/x_graph_anomalies_0.01.csv",
             "anomalies.csv",
             "anomalies.parquet",
+            "b/x_graph_anomalies_0.01.csv",
             "incidents.csv",
             "incidents.parquet",
-            "b/x_graph_anomalies_0.01.csv",
             "summary.json",
             "x.csv.gz_graph_anomalies_0.01.csv",
             "x.csv_graph_anomalies_0.01.csv",

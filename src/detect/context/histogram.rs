@@ -110,7 +110,7 @@ impl Histogram {
     }
 
     fn squeezed(&self, number: f64) -> f64 {
-        (number / self.squeezed_from).asinh()
+        squeeze(number, self.squeezed_from)
     }
 
     /// The bin of a number, as a whole number that may lie outside of the bins.
@@ -193,6 +193,12 @@ impl Histogram {
     }
 }
 
+/// `number` in units of `from`: as it is while it is smaller, by its logarithm where it is larger.
+pub(super) fn squeeze(number: f64, from: f64) -> f64 {
+    // The quotient of a large number and a tiny unit is beyond the largest number.
+    (number / from).clamp(-1e300, 1e300).asinh()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,8 +215,8 @@ mod tests {
     #[test]
     fn the_farther_from_all_earlier_numbers_the_more_novel() {
         let histogram = filled((0..1000).map(|row| f64::from(row * 7919 % 1009)));
-        let novelty =
-            [500.0, 1_100.0, 1_500.0, 5_000.0, 1e9].map(|number| histogram.novelty(number));
+        let novelty = [500.0, 1_100.0, 1_500.0, 5_000.0, 1e9]
+            .map(|number| histogram.novelty(histogram.squeezed(number)));
         assert!(novelty.is_sorted_by(|a, b| a < b), "{novelty:?}");
         assert!(novelty[0] < 0.7 && novelty[4] > 0.9, "{novelty:?}");
     }

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use self::histogram::{Histogram, WARM_UP};
+use self::histogram::{Histogram, WARM_UP, squeeze};
 use self::past::{Before, Days, ROWS_BEFORE, Slot};
 use self::spread::Spread;
 use super::anomaly::Expectation;
@@ -185,7 +185,7 @@ impl ContextColumn {
             self.recent.pop_front();
         }
         self.recent
-            .push_back((scaled / self.logarithmic_from).asinh());
+            .push_back(squeeze(scaled, self.logarithmic_from));
         let mean = match self.recent.len() {
             LONG => Some(self.recent.iter().sum::<f64>() / LONG as f64),
             _ => None,

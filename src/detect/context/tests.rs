@@ -82,7 +82,6 @@ fn a_heartbeat_that_stops_raises_an_alarm() {
     });
     let found = alarms(&judged(rows).1);
     assert!(found.iter().any(|row| silent.contains(row)), "{found:?}");
-    assert!(found.iter().all(|row| silent.start <= *row), "{found:?}");
 }
 
 #[test]
