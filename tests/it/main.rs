@@ -5,6 +5,8 @@
 mod bad_input;
 mod detecting;
 mod discovering;
+#[cfg(unix)]
+mod faults;
 mod generating;
 mod graphs;
 mod outputs;
