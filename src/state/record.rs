@@ -4,15 +4,15 @@
 //! not fit its hashes is none.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::with_ending;
 use crate::discover::path_from_bytes;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::ingest::Content;
 use crate::outcome::Done;
 use crate::report::atomic::unwritable;
@@ -106,36 +106,51 @@ pub(super) fn path(folder: &Path, stem: &[u8]) -> PathBuf {
 }
 
 /// Writes a record, whole or not at all. It is not synced: one that a failing machine loses costs a scan of
-/// its source.
+/// its source. Costs no memory beside what it tells of.
 ///
 /// # Errors
-/// [`ErrorKind::Write`] with its path.
+/// [`ErrorKind::Write`](crate::error::ErrorKind::Write) with its path.
 pub(super) fn write(path: &Path, head: &Head, done: &Done) -> Result<()> {
-    let encode = |bytes: std::result::Result<Vec<u8>, rmp_serde::encode::Error>| {
-        bytes.map_err(|cause| {
-            Error::new(ErrorKind::Internal, "a record cannot be made").caused_by(cause)
-        })
-    };
-    let head = encode(rmp_serde::to_vec(head))?;
-    let body = encode(rmp_serde::to_vec(done))?;
     let part = path.with_extension(PART);
-    let write = || {
-        let mut file = File::create(&part)?;
-        let mut bytes = Vec::with_capacity(MAGIC.len() + head.len() + 20);
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&(head.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&head);
-        bytes.extend_from_slice(&xxh3_64(&head).to_le_bytes());
-        file.write_all(&bytes)?;
-        file.write_all(&body)?;
-        file.write_all(&xxh3_64(&body).to_le_bytes())?;
-        drop(file);
+    let write = || -> io::Result<()> {
+        let head = rmp_serde::to_vec(head).map_err(io::Error::other)?;
+        let mut file = BufWriter::with_capacity(64 << 10, File::create(&part)?);
+        file.write_all(MAGIC)?;
+        file.write_all(&(head.len() as u32).to_le_bytes())?;
+        file.write_all(&head)?;
+        file.write_all(&xxh3_64(&head).to_le_bytes())?;
+        let mut body = Hashed {
+            file,
+            hasher: Xxh3::new(),
+        };
+        rmp_serde::encode::write(&mut body, done).map_err(io::Error::other)?;
+        let Hashed { mut file, hasher } = body;
+        file.write_all(&hasher.digest().to_le_bytes())?;
+        file.into_inner().map_err(io::IntoInnerError::into_error)?;
         fs::rename(&part, path)
     };
     write().map_err(|cause| {
         let _ = fs::remove_file(&part);
         unwritable(path, cause)
     })
+}
+
+/// Hashes what goes through it.
+struct Hashed<T> {
+    file: T,
+    hasher: Xxh3,
+}
+
+impl<T: Write> Write for Hashed<T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 /// Removes what a run that died left half-written in `folder`.
@@ -187,20 +202,22 @@ fn read_head(file: &mut impl Read) -> Option<Head> {
 
 /// What was found, as a record tells it, but for the source and the paths of its outputs.
 pub(super) fn body(path: &Path) -> Option<Done> {
-    let read = || -> io::Result<Option<Done>> {
-        let mut file = BufReader::new(File::open(path)?);
-        if read_head(&mut file).is_none() {
-            return Ok(None);
-        }
-        let mut body = Vec::new();
-        file.read_to_end(&mut body)?;
-        let Some((body, hash)) = body.split_last_chunk::<8>() else {
-            return Ok(None);
-        };
-        match u64::from_le_bytes(*hash) == xxh3_64(body) {
-            true => Ok(rmp_serde::from_slice(body).ok()),
-            false => Ok(None),
-        }
+    let mut file = BufReader::with_capacity(64 << 10, File::open(path).ok()?);
+    read_head(&mut file)?;
+    let start = file.stream_position().ok()?;
+    let end = file.get_ref().metadata().ok()?.len();
+    let length = end.checked_sub(start + 8)?;
+    // Nothing is taken for what was found before its hash is known to be right.
+    let mut body = Hashed {
+        file: io::sink(),
+        hasher: Xxh3::new(),
     };
-    read().ok().flatten()
+    let copied = io::copy(&mut (&mut file).take(length), &mut body).ok()?;
+    let mut hash = [0; 8];
+    file.read_exact(&mut hash).ok()?;
+    if copied != length || u64::from_le_bytes(hash) != body.hasher.digest() {
+        return None;
+    }
+    file.seek(io::SeekFrom::Start(start)).ok()?;
+    rmp_serde::from_read(file.take(length)).ok()
 }
