@@ -12,6 +12,7 @@ use isoscan::generate::{self, TrafficSpec};
 use isoscan::plan::{Graphs, Plan};
 use isoscan::progress::Silent;
 use isoscan::report::atomic;
+use isoscan::stop::Stop;
 
 fn main() {
     divan::main();
@@ -40,7 +41,7 @@ fn bench(bencher: divan::Bencher, (files, rows): (u64, u64), graphs: Graphs) {
     let mut plan = Plan::new([&logs]);
     plan.outputs.folder = logs.join("output");
     plan.outputs.graphs = graphs;
-    let scan = || batch::scan(&plan, Vec::new(), &Silent).unwrap();
+    let scan = || batch::scan(&plan, Vec::new(), &Silent, &Stop::new()).unwrap();
     let totals = scan().totals;
     assert_eq!((totals.ok, totals.rows), (files, files * rows));
     bencher

@@ -16,6 +16,7 @@ use crate::error::{Result, printable};
 use crate::ingest;
 use crate::memory::Memory;
 use crate::plan::Plan;
+use crate::stop::Stop;
 
 /// What a benchmarking run measured.
 #[derive(Debug, Serialize)]
@@ -63,7 +64,7 @@ const STAGES: [&str; 5] = ["read bytes", "ingest", "detect", "examine", "draw"];
 /// Where nothing matches, or a file cannot be scanned: a benchmark has no use for half its input.
 pub fn measure(plan: &Plan, runs: usize) -> Result<Measurements> {
     plan.check()?;
-    let found = discover::discover(&plan.inputs, &plan.outputs.folder)?;
+    let found = discover::discover(&plan.inputs, &plan.outputs.folder, &Stop::new())?;
     if let Some(error) = found.failed.into_iter().next() {
         return Err(error);
     }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind as UsageError;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::batch;
+use crate::batch::{self, guard};
 use crate::bench;
 use crate::detect::{DetectOptions, Detector, Severity, ThresholdRule};
 use crate::discover;
@@ -20,17 +20,18 @@ use crate::ingest::time::TimeForm;
 use crate::ingest::{IngestOptions, Zone};
 use crate::outcome::Outcome;
 use crate::plan::{Graphs, OutputOptions, Plan};
-use crate::progress::{Bar, Progress};
+use crate::progress::{Bar, Progress, say};
 use crate::report::graph::{Format as GraphFormat, YScale};
 use crate::report::table::ScoresFormat;
 use crate::report::{atomic, terminal};
+use crate::stop::Stop;
 
 /// Scans archives of network-traffic logs for anomalies: floods, data being carried off, services
 /// gone silent
 ///
 /// Unsupervised (isolation forest), over any number of files in one run. Exit codes: 0 every input was
 /// scanned; 1 some input failed or nothing was found to scan; 2 wrong usage; 3 with --fail-on: such an
-/// incident was found.
+/// incident was found; 130 or 143 the run was interrupted, and what was finished is whole.
 #[derive(Debug, Parser)]
 #[command(name = "isoscan", version, max_term_width = 100)]
 struct Cli {
@@ -186,6 +187,11 @@ struct ScanArgs {
         help_heading = "Running"
     )]
     max_memory: u64,
+
+    /// Do only what is missing: leave sources that an earlier run with the same settings has scanned, and
+    /// that are still the same, as they are
+    #[arg(long, help_heading = "Running")]
+    resume: bool,
 
     /// List what would be scanned, with the recognised form, and write nothing
     #[arg(long, help_heading = "Running")]
@@ -436,8 +442,13 @@ const TREES_WITH_SEVERAL_COLUMNS: NonZeroUsize = NonZeroUsize::new(200).unwrap()
 /// Does what `arguments`, the first of which is the program's name, ask for; returns the exit code.
 ///
 /// # Errors
-/// What stopped the run as a whole. Errors of single files are reported where they happen.
+/// What stopped the run as a whole, a fault of isoscan among it. Errors of single files are reported where
+/// they happen.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
+    guard::guarded(|| answer(arguments))
+}
+
+fn answer(arguments: impl IntoIterator<Item = OsString>) -> Result<u8> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
@@ -480,7 +491,15 @@ fn scan(args: ScanArgs, typed: Vec<String>) -> Result<u8> {
     if args.dry_run {
         return dry_run(&plan);
     }
-    let summary = batch::scan(&plan, typed, &voice)?;
+    let stop = Stop::new();
+    stop.on_signals()?;
+    let summary = match batch::scan(&plan, typed, &voice, &stop) {
+        Err(error) if error.kind() == ErrorKind::Interrupted => {
+            voice.say(&error.to_string());
+            return Ok(stop.exit_code());
+        }
+        ended => ended?,
+    };
     if args.json {
         to_stdout(&summary.to_json())?;
     }
@@ -498,10 +517,17 @@ fn scan(args: ScanArgs, typed: Vec<String>) -> Result<u8> {
         }
     }
     if !args.quiet {
-        eprint!(
-            "{}",
-            terminal::table(&summary, &plan.outputs.folder, voice.colour)
-        );
+        let table = terminal::table(&summary, &plan.outputs.folder, voice.colour);
+        say(table.trim_end_matches('\n'));
+    }
+    if summary.status == "interrupted" {
+        let totals = &summary.totals;
+        voice.say(&format!(
+            "interrupted: {} of {} inputs were scanned (--resume does the others)",
+            totals.ok,
+            summary.inputs.len()
+        ));
+        return Ok(stop.exit_code());
     }
     Ok(summary.exit_code(args.fail_on))
 }
@@ -567,11 +593,11 @@ fn generate(args: &GenerateArgs) -> Result<()> {
     };
     if args.sample {
         for (path, labels) in generate::write_sample(&args.path, &sink)? {
-            eprintln!(
+            say(&format!(
                 "{}: {} events",
                 printable(&path.to_string_lossy()),
                 labels.events.len()
-            );
+            ));
         }
         return Ok(());
     }
@@ -663,10 +689,10 @@ fn dry_run(plan: &Plan) -> Result<u8> {
     to_stdout(&list)?;
     for skipped in preview.found.skipped {
         let path = printable(&skipped.path.to_string_lossy());
-        eprintln!("isoscan: passed over {path}: {}", skipped.reason);
+        say(&format!("isoscan: passed over {path}: {}", skipped.reason));
     }
     for error in &failed {
-        eprintln!("isoscan: {error}");
+        say(&format!("isoscan: {error}"));
     }
     Ok(u8::from(!failed.is_empty()))
 }
@@ -738,6 +764,7 @@ impl ScanArgs {
                 threads => threads,
             },
             max_memory: self.max_memory,
+            resume: self.resume,
         };
         plan.check()?;
         Ok(plan)
@@ -773,7 +800,7 @@ impl Voice {
     fn say(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.line(&format!("isoscan: {text}")),
-            None => eprintln!("isoscan: {text}"),
+            None => say(&format!("isoscan: {text}")),
         }
     }
 }
@@ -791,6 +818,9 @@ impl Progress for Voice {
             Outcome::Done(done) => {
                 let name = printable(&done.source.name());
                 if self.verbose {
+                    if done.kept {
+                        self.say(&format!("{name}: scanned before and still the same"));
+                    }
                     self.say(&format!(
                         "{name}: {}; {} rows, {} dropped, {} anomalies above {:.4}",
                         done.form,

@@ -4,7 +4,8 @@
 //! Knows nothing of what is inside a file: a file found in a folder or by a glob is a candidate by its
 //! name, a file named outright always is.
 
-use std::collections::HashSet;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, BufRead};
 use std::path::{Component, Path, PathBuf};
@@ -13,6 +14,8 @@ use globset::GlobBuilder;
 use walkdir::{DirEntry, WalkDir};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::state::{self, owned};
+use crate::stop::Stop;
 
 /// One input of a scan.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,23 +79,36 @@ const LOG_ENDINGS: [&str; 6] = ["csv", "tsv", "txt", "log", "parquet", "pq"];
 const PACKED_ENDINGS: [&str; 3] = ["gz", "zst", "zstd"];
 
 /// Finds the sources behind `paths`: files, folders (walked to any depth, links followed, hidden
-/// entries passed over), globs, and `-` for standard input. `out_dir` is never walked, so that a scan
-/// does not take its own outputs for logs.
+/// entries passed over), globs, and `-` for standard input.
+///
+/// Outputs are not taken for logs: `out_dir` is not walked where it lies in a folder that is, and where
+/// logs and outputs share a folder, or an earlier scan wrote there, the outputs are told by what isoscan
+/// remembers. They are not among what was passed over either, so that the next scan finds what this one
+/// did. What is found does not depend on the order of `paths`.
 ///
 /// A path that does not exist is a failure of its own and stops nothing else.
 ///
 /// # Errors
-/// [`ErrorKind::NotFound`] where nothing at all is left to scan and nothing failed by itself.
-pub fn discover(paths: &[PathBuf], out_dir: &Path) -> Result<Discovered> {
+/// [`ErrorKind::NotFound`] where nothing at all is left to scan and nothing failed by itself, and those of
+/// [`Stop::check`].
+pub fn discover(paths: &[PathBuf], out_dir: &Path, stop: &Stop) -> Result<Discovered> {
     let mut search = Search {
+        stop: stop.clone(),
+        own: HashSet::new(),
+        looked_at: HashSet::new(),
+        output_folders: HashSet::new(),
         out_dir: fs::canonicalize(out_dir).ok(),
-        seen: HashSet::new(),
+        seen: HashMap::new(),
         found: Vec::new(),
         unmatched: Vec::new(),
         result: Discovered::default(),
     };
+    if let Some(out_dir) = search.out_dir.clone() {
+        search.learn(&out_dir);
+    }
     for path in paths {
         search.take(path);
+        stop.check()?;
     }
     let Search {
         mut found,
@@ -114,9 +130,11 @@ pub fn discover(paths: &[PathBuf], out_dir: &Path) -> Result<Discovered> {
         }
     }
     found.sort();
-    found.dedup();
     result.sources = name_outputs(found);
-    result.skipped.sort_by(|a, b| a.path.cmp(&b.path));
+    result
+        .skipped
+        .sort_by(|a, b| (&a.path, &a.reason).cmp(&(&b.path, &b.reason)));
+    result.skipped.dedup();
     if result.sources.is_empty() && result.failed.is_empty() {
         return Err(nothing_found(paths, &result.skipped));
     }
@@ -154,13 +172,13 @@ pub fn read_list(list: &Path) -> Result<Vec<PathBuf>> {
 }
 
 #[cfg(unix)]
-fn path_from_bytes(bytes: Vec<u8>) -> PathBuf {
+pub(crate) fn path_from_bytes(bytes: Vec<u8>) -> PathBuf {
     use std::os::unix::ffi::OsStringExt;
     PathBuf::from(std::ffi::OsString::from_vec(bytes))
 }
 
 #[cfg(not(unix))]
-fn path_from_bytes(bytes: Vec<u8>) -> PathBuf {
+pub(crate) fn path_from_bytes(bytes: Vec<u8>) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -172,8 +190,16 @@ struct Found {
 }
 
 struct Search {
+    stop: Stop,
     out_dir: Option<PathBuf>,
-    seen: HashSet<PathBuf>,
+    /// What isoscan has written, by true paths.
+    own: HashSet<PathBuf>,
+    /// Folders whose outputs are in `own`, or that have none.
+    looked_at: HashSet<PathBuf>,
+    /// Those of them that isoscan has written to.
+    output_folders: HashSet<PathBuf>,
+    /// Where in `found` a file is, by its true path.
+    seen: HashMap<PathBuf, usize>,
     found: Vec<Found>,
     /// Patterns that no file matches.
     unmatched: Vec<PathBuf>,
@@ -183,17 +209,16 @@ struct Search {
 impl Search {
     fn take(&mut self, path: &Path) {
         if path == Path::new("-") {
-            if self.seen.insert(PathBuf::from("-")) {
-                self.found.push(Found {
-                    location: Location::StandardInput,
-                    relative: PathBuf::from("stdin"),
-                });
-            }
-            return;
+            let stdin = Found {
+                location: Location::StandardInput,
+                relative: PathBuf::from("stdin"),
+            };
+            return self.found(PathBuf::from("-"), stdin);
         }
         // What exists is meant as it stands, even where its name has a glob's characters in it.
         match fs::metadata(path) {
             Ok(about) if about.is_dir() => self.walk(path),
+            Ok(_) if self.is_own(path) => self.skip(path, "an output of an earlier scan"),
             Ok(_) => {
                 let relative = path.file_name().map(PathBuf::from).unwrap_or_default();
                 self.add(path, relative);
@@ -216,12 +241,17 @@ impl Search {
     }
 
     fn walk(&mut self, root: &Path) {
-        let before = (self.found.len(), self.result.skipped.len());
+        let before = (self.seen.len(), self.result.skipped.len());
+        let mut others = false;
+        self.learn_above(root);
         let mut entries = WalkDir::new(root)
             .follow_links(true)
             .sort_by_file_name()
             .into_iter();
         while let Some(entry) = entries.next() {
+            if self.stop.requested() {
+                return;
+            }
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(cause) => {
@@ -239,22 +269,26 @@ impl Search {
                 }
             };
             let path = entry.path();
+            others |= !entry.file_type().is_dir();
             if is_hidden(&entry) {
-                self.skip(path, "hidden");
+                if !state::is_state(entry.file_name()) {
+                    self.skip(path, "hidden");
+                }
                 if entry.file_type().is_dir() {
                     entries.skip_current_dir();
                 }
             } else if entry.file_type().is_dir() {
                 if entry.depth() > 0 && self.is_out_dir(path) {
-                    self.skip(path, "the output folder");
                     entries.skip_current_dir();
+                } else {
+                    self.learn(path);
                 }
             } else {
                 let relative = path.strip_prefix(root).unwrap_or(path).to_path_buf();
                 self.candidate(path, entry.file_type().is_file(), relative);
             }
         }
-        if (self.found.len(), self.result.skipped.len()) == before {
+        if (self.seen.len(), self.result.skipped.len()) == before && !others {
             self.skip(root, "an empty folder");
         }
     }
@@ -286,12 +320,14 @@ impl Search {
         let wants_hidden = pattern.components().any(
             |part| matches!(part, Component::Normal(name) if name.as_encoded_bytes().starts_with(b".")),
         );
+        self.learn_above(start);
         let mut matched = false;
         let mut entries = WalkDir::new(start)
             .follow_links(true)
             .sort_by_file_name()
             .into_iter();
         while let Some(entry) = entries.next() {
+            self.stop.check()?;
             let Ok(entry) = entry else {
                 continue;
             };
@@ -310,7 +346,11 @@ impl Search {
             } else {
                 entry.path()
             };
-            if entry.depth() == 0 || entry.file_type().is_dir() || !matcher.is_match(path) {
+            if entry.file_type().is_dir() {
+                self.learn(path);
+                continue;
+            }
+            if entry.depth() == 0 || !matcher.is_match(path) {
                 continue;
             }
             matched = true;
@@ -325,7 +365,9 @@ impl Search {
 
     /// A file met in a folder or by a glob: taken when its name says that it can be a log.
     fn candidate(&mut self, path: &Path, regular: bool, relative: PathBuf) {
-        if !regular {
+        if self.is_own(path) {
+            // Not even passed over: it is no part of what the user asks about.
+        } else if !regular {
             self.skip(path, "not a regular file");
         } else if !is_log_name(path) {
             self.skip(path, "not the name of a known form");
@@ -337,12 +379,60 @@ impl Search {
     fn add(&mut self, path: &Path, relative: PathBuf) {
         // Two names of one file, as `a/x.csv` and `./a/x.csv`, are one source.
         let identity = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-        if self.seen.insert(identity) {
-            self.found.push(Found {
-                location: Location::File(tidy(path)),
-                relative,
-            });
+        let found = Found {
+            location: Location::File(tidy(path)),
+            relative,
+        };
+        self.found(identity, found);
+    }
+
+    /// Takes a source. Of several names of one, that is kept which says most about its folder, then the
+    /// first in the alphabet: which one came first does not matter.
+    fn found(&mut self, identity: PathBuf, found: Found) {
+        let rank = |found: &Found| std::cmp::Reverse(found.relative.components().count());
+        match self.seen.entry(identity) {
+            Entry::Vacant(place) => {
+                place.insert(self.found.len());
+                self.found.push(found);
+            }
+            Entry::Occupied(place) => {
+                let kept = &mut self.found[*place.get()];
+                if (rank(&found), &found) < (rank(kept), kept) {
+                    *kept = found;
+                }
+            }
         }
+    }
+
+    /// Finds out what isoscan has written into a folder.
+    fn learn(&mut self, folder: &Path) {
+        if let Ok(folder) = fs::canonicalize(folder)
+            && self.looked_at.insert(folder.clone())
+            && let Some(files) = owned::files(&folder)
+        {
+            self.own.extend(files);
+            // Names alone tell nothing in a folder that isoscan has not written to.
+            self.output_folders.insert(folder);
+        }
+    }
+
+    /// The same for the folders above one: the outputs of a scan may lie deep below its output folder.
+    fn learn_above(&mut self, folder: &Path) {
+        if let Ok(folder) = fs::canonicalize(folder) {
+            folder.ancestors().for_each(|above| self.learn(above));
+        }
+    }
+
+    fn is_own(&self, path: &Path) -> bool {
+        !self.own.is_empty()
+            && fs::canonicalize(path).is_ok_and(|path| {
+                let named_as_one = || {
+                    let mut above = path.ancestors().skip(1);
+                    path.file_name().is_some_and(owned::is_output_name)
+                        && above.any(|folder| self.output_folders.contains(folder))
+                };
+                self.own.contains(&path) || named_as_one()
+            })
     }
 
     fn skip(&mut self, path: &Path, reason: &str) {

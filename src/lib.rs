@@ -23,3 +23,5 @@ pub mod plan;
 pub mod progress;
 pub mod report;
 pub mod series;
+pub mod state;
+pub mod stop;

@@ -8,13 +8,16 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::stop::Stop;
 
-/// A budget of bytes for rows, and the folder for what goes beyond it.
+/// A budget of bytes for rows, the folder for what goes beyond it, and the flag that stops the work on
+/// them.
 #[derive(Debug)]
 pub struct Memory {
     limit: u64,
     used: AtomicU64,
     scratch_folder: PathBuf,
+    stop: Stop,
 }
 
 impl Memory {
@@ -25,7 +28,22 @@ impl Memory {
             limit,
             used: AtomicU64::new(0),
             scratch_folder: scratch_folder.into(),
+            stop: Stop::new(),
         }
+    }
+
+    /// The same, its rows given up when `stop` is set.
+    #[must_use]
+    pub fn stopped_by(self, stop: &Stop) -> Self {
+        Self {
+            stop: stop.clone(),
+            ..self
+        }
+    }
+
+    /// The flag that work on the rows is to look at.
+    pub fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     /// No limit: nothing ever goes to a scratch file.
@@ -62,7 +80,10 @@ impl Memory {
             .write(true)
             .create_new(true)
             .open(&path)
-            .and_then(|file| std::fs::remove_file(&path).map(|()| file))
+            .and_then(|file| match std::fs::remove_file(&path) {
+                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(cause),
+                _ => Ok(file),
+            })
             .map_err(|cause| {
                 Error::new(ErrorKind::Write, "no scratch file can be made here")
                     .at(&self.scratch_folder)

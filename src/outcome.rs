@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::detect::{Anomalies, Expectation, Incident, Kind, Severity};
-use crate::discover::Source;
+use crate::discover::{Location, Source};
 use crate::error::Error;
 use crate::ingest::Dropped;
 
@@ -24,9 +24,10 @@ pub enum Outcome {
 }
 
 /// A source that was scanned.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct Done {
     /// The source.
+    #[serde(skip, default = "nobody")]
     pub source: Source,
     /// Its recognised form, in words.
     pub form: String,
@@ -49,9 +50,21 @@ pub struct Done {
     /// What the reader should know.
     pub notes: Vec<String>,
     /// Files written.
+    #[serde(skip)]
     pub outputs: Vec<PathBuf>,
     /// Time from the first byte read to the last output written.
     pub elapsed: Duration,
+    /// Whether an earlier run did all this, and it was left as it is.
+    #[serde(skip)]
+    pub kept: bool,
+}
+
+/// The source of what was found, until it is known.
+fn nobody() -> Source {
+    Source {
+        location: Location::StandardInput,
+        output_stem: PathBuf::new(),
+    }
 }
 
 impl Done {

@@ -24,6 +24,8 @@ pub struct Plan {
     pub workers: usize,
     /// Most memory that the process shall take, in bytes.
     pub max_memory: u64,
+    /// Whether sources that an earlier run has scanned, and that are still the same, are left as they are.
+    pub resume: bool,
 }
 
 /// Most memory that a scan takes unless told otherwise.
@@ -98,6 +100,7 @@ impl Plan {
             outputs: OutputOptions::default(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             max_memory: DEFAULT_MAX_MEMORY,
+            resume: false,
         }
     }
 
@@ -164,6 +167,24 @@ impl Plan {
         Ok(())
     }
 
+    /// A number that differs where anything differs that shapes what is written about a source.
+    pub fn settings_mark(&self) -> u64 {
+        let outputs = OutputOptions {
+            folder: PathBuf::new(),
+            ..self.outputs.clone()
+        };
+        mark(&(&self.ingest, &self.detect, outputs))
+    }
+
+    /// The same for what rows are judged by, the threshold apart.
+    pub fn judgement_mark(&self) -> u64 {
+        let detect = DetectOptions {
+            threshold: ThresholdRule::default(),
+            ..self.detect.clone()
+        };
+        mark(&(&self.ingest, detect))
+    }
+
     /// What outputs are named after: the contamination rate as the original script writes it, or the
     /// threshold that was set.
     pub fn rule_label(&self) -> String {
@@ -189,6 +210,11 @@ impl Plan {
     }
 }
 
+/// What an option is called in a debugger names it and its value, those yet to come among them.
+fn mark(options: &impl std::fmt::Debug) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(format!("{options:?}").as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +228,31 @@ mod tests {
     #[test]
     fn the_default_plan_is_sound() {
         assert!(Plan::new(["logs"]).check().is_ok());
+    }
+
+    #[test]
+    fn a_mark_differs_with_what_it_stands_for_and_with_nothing_else() {
+        let plan = Plan::new(["logs"]);
+        let marks = |plan: &Plan| (plan.settings_mark(), plan.judgement_mark());
+        let changed = |change: fn(&mut Plan)| {
+            let mut other = plan.clone();
+            change(&mut other);
+            let (was, is) = (marks(&plan), marks(&other));
+            (was.0 != is.0, was.1 != is.1)
+        };
+        let nothing = changed(|plan| {
+            plan.inputs.clear();
+            plan.outputs.folder = "elsewhere".into();
+            plan.workers += 1;
+            plan.max_memory += 1;
+            plan.resume = true;
+        });
+        assert_eq!(nothing, (false, false));
+        let threshold = changed(|plan| plan.detect.threshold = ThresholdRule::Score(0.7));
+        assert_eq!(threshold, (true, false));
+        assert_eq!(changed(|plan| plan.outputs.csv_safe = true), (true, false));
+        let column = changed(|plan| plan.ingest.timestamp_column.push('x'));
+        assert_eq!(column, (true, true));
     }
 
     #[test]

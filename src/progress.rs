@@ -1,6 +1,7 @@
 //! Plain events of a run, and the bar that shows them on a terminal.
 
-use std::fmt::Write;
+use std::fmt;
+use std::io::Write;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -15,6 +16,11 @@ pub trait Progress: Sync {
     fn source_ended(&self, _outcome: &Outcome) {}
     /// The run is over; nothing more will come.
     fn ended(&self) {}
+}
+
+/// Writes a line on standard error. Where nobody listens, or nothing can be written, the run goes on.
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Says nothing.
@@ -41,9 +47,9 @@ impl Bar {
     /// Writes a line above the bar.
     pub fn line(&self, text: &str) {
         if self.0.is_hidden() {
-            eprintln!("{text}");
+            say(text);
         } else {
-            self.0.suspend(|| eprintln!("{text}"));
+            self.0.suspend(|| say(text));
         }
     }
 }
@@ -55,7 +61,7 @@ impl Default for Bar {
 }
 
 /// Files a second, to three digits.
-fn rate(state: &ProgressState, out: &mut dyn Write) {
+fn rate(state: &ProgressState, out: &mut dyn fmt::Write) {
     let rate = state.per_sec();
     let decimals = usize::from(rate < 100.0);
     // The bar's text is a string, which takes everything.

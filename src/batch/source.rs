@@ -7,68 +7,80 @@ use std::time::Instant;
 use crate::detect::{self, Anomalies, Findings, Incident, Severity};
 use crate::discover::Source;
 use crate::error::Result;
-use crate::ingest;
+use crate::ingest::{self, Content};
 use crate::memory::Memory;
 use crate::outcome::Done;
 use crate::plan::{Graphs, Plan};
-use crate::report::atomic::{self, Staged};
+use crate::report::atomic;
 use crate::report::graph::{self, Band, Format as GraphFormat, GraphSpec, Panel, Trace};
 use crate::report::table::{self, ScoresFormat};
 use crate::series::Series;
+use crate::state::{Made, Seen, State, with_ending};
 
-/// Reads, judges and reports one source; its outputs appear all or, on an error, not at all.
+/// Reads, judges and reports one source; its outputs appear all or, on an error, not at all. Where the plan
+/// says so, and an earlier run did just this, nothing is done again.
 ///
 /// # Errors
 /// Those of [`ingest::read`] and [`detect::detect`], and of writing the outputs.
-pub(super) fn scan(source: &Source, plan: &Plan, memory: &Arc<Memory>) -> Result<Done> {
+pub(super) fn scan(
+    source: &Source,
+    plan: &Plan,
+    memory: &Arc<Memory>,
+    state: &State,
+) -> Result<Done> {
+    if plan.resume
+        && let Some(done) = state.recall(source, plan, memory.stop())
+    {
+        return Ok(done);
+    }
     let start = Instant::now();
+    let seen = Seen::of(source);
     let ingested = ingest::read(source, &plan.ingest, memory)?;
     let series = &ingested.series;
     let findings = detect::detect(series, &plan.detect)?;
-    let wants_graph = match plan.outputs.graphs {
+    let graph = match plan.outputs.graphs {
         Graphs::All => true,
         Graphs::Anomalous => findings.anomalies > 0 || findings.has_gaps(),
         Graphs::None => false,
     };
-    let found = examine(series, &findings, wants_graph)?;
+    let found = examine(series, &findings, graph)?;
 
     // Everything is written before anything gets its final name: a source that fails leaves nothing.
-    let mut staged: Vec<Staged> = Vec::new();
+    let mut made: Vec<Made> = Vec::new();
     let place = |ending: &str| {
-        let mut name = source.output_stem.clone().into_os_string();
-        name.push(ending);
-        plan.outputs.folder.join(name)
+        let folder = &plan.outputs.folder;
+        folder.join(with_ending(&source.output_stem, ending))
     };
-    let label = plan.rule_label();
-    staged.push(atomic::stage(
-        &place(&format!("_graph_anomalies_{label}.csv")),
-        |file| {
-            table::write_anomalies_csv(
-                file,
-                series.columns(),
-                &found.anomalies,
-                plan.outputs.csv_safe,
-            )
-        },
-    )?);
+    let ending = anomalies_ending(plan);
+    let csv_safe = plan.outputs.csv_safe;
+    made.push(Made {
+        file: atomic::stage(&place(&ending), |file| {
+            table::write_anomalies_csv(file, series.columns(), &found.anomalies, csv_safe)
+        })?,
+        ending,
+    });
     if let Some(format) = plan.outputs.scores {
-        let target = place(match format {
-            ScoresFormat::Csv => "_scores.csv",
-            ScoresFormat::Parquet => "_scores.parquet",
+        let ending = scores_ending(format).to_owned();
+        made.push(Made {
+            file: table::stage_scores(&place(&ending), format, series, &findings, csv_safe)?,
+            ending,
         });
-        staged.push(table::stage_scores(&target, format, series, &findings)?);
     }
-    if wants_graph {
-        let ending = match plan.outputs.graph_format {
-            GraphFormat::Png => "png",
-            GraphFormat::Svg => "svg",
-        };
-        let target = place(&format!("_graph_{label}.{ending}"));
+    if graph {
+        let ending = graph_ending(plan, plan.outputs.graph_format);
         let picture = picture(&source.name(), plan, series, &found)?;
-        staged.push(atomic::stage(&target, |file| file.write_all(&picture))?);
+        made.push(Made {
+            file: atomic::stage(&place(&ending), |file| file.write_all(&picture))?,
+            ending,
+        });
     }
-    let outputs = atomic::commit_all(staged)?;
-    Ok(Done {
+    let withheld = match plan.outputs.graphs {
+        Graphs::Anomalous if !graph => graph_endings(plan).to_vec(),
+        _ => Vec::new(),
+    };
+    memory.stop().check()?;
+    let content = content_of(source, seen, ingested.content, memory)?;
+    let mut done = Done {
         source: source.clone(),
         form: ingested.form,
         rows: series.rows() as u64,
@@ -80,9 +92,55 @@ pub(super) fn scan(source: &Source, plan: &Plan, memory: &Arc<Memory>) -> Result
         anomalies: found.anomalies,
         incidents: found.incidents,
         notes: findings.notes,
-        outputs,
+        outputs: Vec::new(),
         elapsed: start.elapsed(),
-    })
+        kept: false,
+    };
+    state.keep(&mut done, plan, seen.zip(content), made, &withheld)?;
+    Ok(done)
+}
+
+/// What the source held: as it was read, or read once more where it was not read from end to end.
+fn content_of(
+    source: &Source,
+    seen: Option<Seen>,
+    read: Option<Content>,
+    memory: &Memory,
+) -> Result<Option<Content>> {
+    match (seen, read) {
+        (Some(_), None) => Content::of_file(source.path(), memory.stop()).map(Some),
+        (_, read) => Ok(read),
+    }
+}
+
+/// The ends of names that outputs of a source can have with this plan.
+pub(super) fn endings(plan: &Plan) -> Vec<String> {
+    let scores = [ScoresFormat::Csv, ScoresFormat::Parquet].map(|f| scores_ending(f).to_owned());
+    let anomalies = [anomalies_ending(plan)];
+    [&anomalies[..], &scores, &graph_endings(plan)].concat()
+}
+
+fn anomalies_ending(plan: &Plan) -> String {
+    format!("_graph_anomalies_{}.csv", plan.rule_label())
+}
+
+fn scores_ending(format: ScoresFormat) -> &'static str {
+    match format {
+        ScoresFormat::Csv => "_scores.csv",
+        ScoresFormat::Parquet => "_scores.parquet",
+    }
+}
+
+fn graph_endings(plan: &Plan) -> [String; 2] {
+    [GraphFormat::Png, GraphFormat::Svg].map(|format| graph_ending(plan, format))
+}
+
+fn graph_ending(plan: &Plan, format: GraphFormat) -> String {
+    let form = match format {
+        GraphFormat::Png => "png",
+        GraphFormat::Svg => "svg",
+    };
+    format!("_graph_{}.{form}", plan.rule_label())
 }
 
 /// What a walk over a judged series gave.

@@ -1,9 +1,9 @@
 //! Anomalous rows with what explains them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// On which side of the expected value an anomaly lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// Above it, or on it.
@@ -31,7 +31,7 @@ impl Direction {
 }
 
 /// What would have been expected of a value, and how widely values usually lie about it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Expectation {
     /// The expected value.
     pub value: f64,
@@ -57,7 +57,7 @@ impl Expectation {
 }
 
 /// Anomalous rows, column by column, in time order.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Anomalies {
     /// When, in microseconds UTC.
     pub timestamps_us: Vec<i64>,

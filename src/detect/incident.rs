@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::anomaly::{Direction, Expectation};
 use super::cadence::{Cadence, Gap};
@@ -13,7 +13,7 @@ use crate::calendar::{HOUR_US, MINUTE_US, SECOND_US, format_iso};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Far above what was expected for no more than an hour, or three rows: a flood, an attack.
@@ -63,7 +63,7 @@ impl Kind {
 /// | how long it lasts | 1 more from an hour on, 2 more from six hours on |
 /// | silence | counts 1 for how far, whatever the deviations, if that is more |
 /// | pattern | counts 0 for how far |
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth a line in a table.
@@ -119,7 +119,7 @@ impl FromStr for Severity {
 }
 
 /// Something that happened in a series.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
     /// What.
     pub kind: Kind,

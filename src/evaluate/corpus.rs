@@ -17,6 +17,7 @@ use crate::ingest::{self, IngestOptions};
 use crate::memory::Memory;
 use crate::plan::Plan;
 use crate::series::Series;
+use crate::stop::Stop;
 
 /// Columns that hold scores: ours, and that of the Numenta Anomaly Benchmark.
 const SCORES: [&str; 2] = ["score", "anomaly_score"];
@@ -41,7 +42,11 @@ pub fn measure(plan: &Plan, labels: &[PathBuf], measures: &Measures) -> Result<E
             false => Vec::new(),
         };
         if results.is_empty() {
-            let found = discover::discover(std::slice::from_ref(input), &plan.outputs.folder)?;
+            let found = discover::discover(
+                std::slice::from_ref(input),
+                &plan.outputs.folder,
+                &Stop::default(),
+            )?;
             if let Some(error) = found.failed.into_iter().next() {
                 return Err(error);
             }

@@ -4,12 +4,12 @@
 //! members and frames read), cut where a record ends. Files are read into buffers, never mapped: a
 //! mapped file that shrinks while it is read kills the process.
 
-use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
 
 use crate::discover::{Location, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::delimited::record::{self, RecordEnd};
+use crate::ingest::input::Watch;
 
 /// Bytes asked for at a time: small enough that a block is still in a core's cache when it is parsed.
 pub(crate) const BLOCK_BYTES: usize = 512 << 10;
@@ -42,11 +42,8 @@ pub(crate) enum Opened {
 /// # Errors
 /// [`ErrorKind::Read`] where it cannot be opened or read, [`ErrorKind::Format`] where its content is
 /// empty or no log. Errors name no path: the caller knows it.
-pub(crate) fn open(source: &Source) -> Result<Opened> {
-    let mut raw: Box<dyn Read + Send> = match &source.location {
-        Location::StandardInput => Box::new(io::stdin()),
-        Location::File(path) => Box::new(File::open(path).map_err(unreadable)?),
-    };
+pub(crate) fn open(source: &Source, watch: &Watch) -> Result<Opened> {
+    let mut raw = watch.open(source).map_err(unreadable)?;
     let head = read_head(&mut raw)?;
     let (packing, mut unpacked): (Packing, Box<dyn Read + Send>) = match head.as_slice() {
         [] => return Err(Error::new(ErrorKind::NoUsableRow, "the file is empty")),

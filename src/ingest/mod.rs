@@ -6,18 +6,21 @@
 mod bytes;
 mod delimited;
 mod frame;
+mod input;
 mod number;
 mod parquet;
 pub mod time;
 
 use std::sync::Arc;
 
+use self::input::Watch;
 use crate::discover::Source;
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::memory::Memory;
 use crate::series::Series;
 
 pub use self::delimited::DroppedRow;
+pub use self::input::Content;
 pub use self::time::Zone;
 
 /// Which columns to read, and how.
@@ -46,7 +49,7 @@ impl Default for IngestOptions {
 }
 
 /// Rows that could not be used.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Dropped {
     /// How many.
     pub rows: u64,
@@ -88,6 +91,8 @@ pub struct Ingested {
     pub form: String,
     /// Bytes of text read, unpacked; for parquet the size of the file.
     pub bytes: u64,
+    /// What the source held; `None` for parquet, which is not read from end to end.
+    pub content: Option<Content>,
 }
 
 /// Reads a source whole.
@@ -109,7 +114,7 @@ pub fn read(source: &Source, options: &IngestOptions, memory: &Arc<Memory>) -> R
 /// # Errors
 /// [`ErrorKind::Read`] and [`ErrorKind::Format`], as [`read`].
 pub fn read_bytes(source: &Source) -> Result<u64> {
-    let count = || match bytes::open(source)? {
+    let count = || match bytes::open(source, &Watch::default())? {
         bytes::Opened::Text(mut text) => {
             let mut block = Vec::new();
             while !text.at_end() {
@@ -129,7 +134,7 @@ pub fn read_bytes(source: &Source) -> Result<u64> {
 /// # Errors
 /// As [`read`], so far as the head shows it.
 pub fn recognise(source: &Source, options: &IngestOptions) -> Result<String> {
-    let form = match bytes::open(source) {
+    let form = match bytes::open(source, &Watch::default()) {
         Ok(bytes::Opened::Text(mut text)) => {
             delimited::recognise(&mut text, options).map(|form| form.describe())
         }
@@ -142,19 +147,20 @@ pub fn recognise(source: &Source, options: &IngestOptions) -> Result<String> {
 }
 
 fn read_any(source: &Source, options: &IngestOptions, memory: &Arc<Memory>) -> Result<Ingested> {
-    let (builder, dropped, form, bytes) = match bytes::open(source)? {
+    let watch = Watch::new(memory.stop());
+    let (builder, dropped, form, bytes, content) = match bytes::open(source, &watch)? {
         bytes::Opened::Text(mut text) => {
             let recognised = delimited::recognise(&mut text, options)?;
             let form = recognised.describe();
             let (builder, dropped, bytes) = delimited::read(*text, recognised, memory)?;
-            (builder, dropped, form, bytes)
+            (builder, dropped, form, bytes, Some(watch.content()))
         }
         bytes::Opened::Parquet => {
             let recognised = parquet::recognise(source.path(), options)?;
             let form = recognised.describe();
             let bytes = std::fs::metadata(source.path()).map_or(0, |about| about.len());
             let (builder, dropped) = parquet::read(recognised, options, memory)?;
-            (builder, dropped, form, bytes)
+            (builder, dropped, form, bytes, None)
         }
     };
     if builder.rows() == 0 {
@@ -165,6 +171,7 @@ fn read_any(source: &Source, options: &IngestOptions, memory: &Arc<Memory>) -> R
         dropped,
         form,
         bytes,
+        content,
     })
 }
 

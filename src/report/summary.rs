@@ -41,6 +41,9 @@ pub struct Summary {
     pub inputs: Vec<InputSummary>,
     /// Files written for the run as a whole.
     pub outputs: Vec<String>,
+    /// Inputs that an earlier run has scanned, and that were left as they are.
+    #[serde(skip)]
+    pub kept: u64,
     #[serde(skip)]
     least: Severity,
 }
@@ -138,6 +141,7 @@ impl Summary {
             worst_incidents: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            kept: 0,
             least: plan.outputs.min_severity,
         }
     }
@@ -147,6 +151,7 @@ impl Summary {
         self.totals.add(outcome, self.least);
         let mut input = InputSummary::of(outcome);
         if let Outcome::Done(done) = outcome {
+            self.kept += u64::from(done.kept);
             let severities = done.incidents.iter().map(|incident| incident.severity);
             self.highest_severity = self.highest_severity.max(severities.max());
             let mut reported: Vec<&Incident> = done.reported(self.least).collect();
@@ -177,9 +182,21 @@ impl Summary {
         }
     }
 
+    /// Adds what a run that was stopped has not come to.
+    pub fn interrupt(&mut self, left: impl IntoIterator<Item = String>) {
+        self.status = "interrupted";
+        for path in left {
+            self.totals.skipped += 1;
+            self.inputs.push(InputSummary {
+                note: Some("not scanned: the run was interrupted".to_owned()),
+                ..InputSummary::empty(path, "skipped")
+            });
+        }
+    }
+
     /// Adds what discovery passed over, and sorts the inputs by path.
     pub fn finish(&mut self, skipped: &[Skipped]) {
-        self.totals.skipped = skipped.len() as u64;
+        self.totals.skipped += skipped.len() as u64;
         self.inputs
             .extend(skipped.iter().map(InputSummary::of_skipped));
         self.inputs.sort_by(|a, b| a.path.cmp(&b.path));

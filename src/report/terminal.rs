@@ -24,6 +24,9 @@ pub fn table(summary: &Summary, folder: &Path, colour: bool) -> String {
         let _ = writeln!(text, "{label:<13} {value}");
     };
     let mut files = format!("{} scanned", grouped(totals.ok));
+    if summary.kept > 0 {
+        let _ = write!(files, " ({} before)", grouped(summary.kept));
+    }
     if totals.failed > 0 {
         let _ = write!(
             files,

@@ -102,7 +102,8 @@ impl Series {
     /// The rows of one part of this series.
     ///
     /// # Errors
-    /// [`ErrorKind::Read`](crate::error::ErrorKind::Read) where rows set aside cannot be read back.
+    /// [`ErrorKind::Read`](crate::error::ErrorKind::Read) where rows set aside cannot be read back,
+    /// and [`ErrorKind::Interrupted`](crate::error::ErrorKind::Interrupted) where the run is to stop.
     pub fn read<'a>(&'a self, part: &'a Part) -> Result<Cow<'a, Chunk>> {
         self.store.read(part)
     }
@@ -208,6 +209,7 @@ impl Store {
 
     /// Keeps `chunk` behind what is there: in memory where it fits, set aside else.
     fn push(&mut self, chunk: Chunk) -> Result<()> {
+        self.memory.stop().check()?;
         let bytes = chunk.memory_bytes() as u64;
         if self.spill.is_none() && self.memory.try_reserve(bytes) {
             self.reserved += bytes;
@@ -223,6 +225,7 @@ impl Store {
     }
 
     fn read<'a>(&'a self, part: &'a Part) -> Result<Cow<'a, Chunk>> {
+        self.memory.stop().check()?;
         match (&part.0, &self.spill) {
             (Rows::Here(chunk), _) => Ok(Cow::Borrowed(chunk)),
             (Rows::Aside(place), Some(spill)) => Ok(Cow::Owned(spill.read(*place)?)),

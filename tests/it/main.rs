@@ -6,6 +6,8 @@ mod bad_input;
 mod detecting;
 mod discovering;
 mod evaluating;
+#[cfg(unix)]
+mod faults;
 mod generating;
 mod graphs;
 mod incidents;

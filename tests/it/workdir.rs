@@ -72,7 +72,7 @@ impl Workdir {
         self.path(name).exists()
     }
 
-    /// Every file below `folder`, as paths relative to it, sorted.
+    /// Every file below `folder`, as paths relative to it, sorted; what isoscan remembers apart.
     pub fn files(&self, folder: &str) -> Vec<String> {
         let root = self.path(folder);
         let mut files = Vec::new();
@@ -166,6 +166,9 @@ pub fn finish(command: &mut Command, input: &[u8]) -> Run {
 fn collect(root: &Path, folder: &Path, files: &mut Vec<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.ends_with(".isoscan") {
+            continue;
+        }
         if path.is_dir() {
             collect(root, &path, files);
         } else {

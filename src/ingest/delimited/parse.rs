@@ -31,7 +31,7 @@ pub(crate) struct Rows {
 }
 
 /// A row that could not be used.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct DroppedRow {
     /// Line of the input, counted from 1 (in parquet: the row).
     pub line: u64,

@@ -32,6 +32,7 @@ pub fn stage_scores(
     format: ScoresFormat,
     series: &Series,
     findings: &Findings,
+    csv_safe: bool,
 ) -> Result<Staged> {
     let failed = |cause: io::Error| unwritable(target, cause);
     let mut file = Staging::create(target)?;
@@ -39,7 +40,7 @@ pub fn stage_scores(
     let mut scores = Vec::new();
     match format {
         ScoresFormat::Csv => {
-            let mut line = Line::new(false);
+            let mut line = Line::new(csv_safe);
             line.plain("timestamp");
             for name in &names {
                 line.text(name);

@@ -1,0 +1,259 @@
+//! The bytes of a source as they lie there, watched: reading ends when the run is to stop, and what was
+//! read is hashed on the way, so that a later run can tell whether it has seen these bytes before.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::discover::{Location, Source};
+use crate::error::{Error, ErrorKind, Result};
+use crate::stop::Stop;
+
+/// What a source held: how many bytes, and their hash (XXH3, 64 bits).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Content {
+    /// Bytes, packed as they are.
+    pub bytes: u64,
+    /// Their hash.
+    pub hash: u64,
+}
+
+impl Content {
+    /// Reads a file for its content alone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Read`] where it cannot be read, and those of [`Stop::check`].
+    pub(crate) fn of_file(path: &Path, stop: &Stop) -> Result<Self> {
+        let failed = |cause: io::Error| {
+            Error::new(ErrorKind::Read, "cannot be read")
+                .at(path)
+                .caused_by(cause)
+        };
+        let mut file = File::open(path).map_err(failed)?;
+        let mut hasher = Xxh3::new();
+        let mut block = vec![0; 256 << 10];
+        let mut bytes = 0;
+        loop {
+            stop.check()?;
+            match file.read(&mut block) {
+                Ok(0) => break,
+                Ok(read) => {
+                    hasher.update(&block[..read]);
+                    bytes += read as u64;
+                }
+                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+                Err(cause) => return Err(failed(cause)),
+            }
+        }
+        Ok(Self {
+            bytes,
+            hash: hasher.digest(),
+        })
+    }
+}
+
+/// Watches over the reading of one source.
+#[derive(Clone, Default)]
+pub(crate) struct Watch {
+    stop: Stop,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    bytes: u64,
+    hasher: Xxh3,
+}
+
+impl Watch {
+    pub(crate) fn new(stop: &Stop) -> Self {
+        Self {
+            stop: stop.clone(),
+            seen: Arc::default(),
+        }
+    }
+
+    /// What was read so far.
+    pub(crate) fn content(&self) -> Content {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        Content {
+            bytes: seen.bytes,
+            hash: seen.hasher.digest(),
+        }
+    }
+
+    /// Opens the bytes of `source`.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub(crate) fn open(&self, source: &Source) -> io::Result<Box<dyn Read + Send>> {
+        let raw: Box<dyn Read + Send> = match &source.location {
+            Location::StandardInput => Box::new(Pipe::new(&self.stop, || Ok(io::stdin()))),
+            Location::File(path) if is_stream(path) => {
+                let path = path.clone();
+                Box::new(Pipe::new(&self.stop, move || File::open(path)))
+            }
+            Location::File(path) => Box::new(File::open(path)?),
+        };
+        Ok(Box::new(Watched {
+            raw,
+            watch: self.clone(),
+        }))
+    }
+}
+
+/// Whether opening or reading the file may wait for another program.
+fn is_stream(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir())
+}
+
+struct Watched {
+    raw: Box<dyn Read + Send>,
+    watch: Watch,
+}
+
+impl Read for Watched {
+    fn read(&mut self, block: &mut [u8]) -> io::Result<usize> {
+        self.watch.stop.check_io()?;
+        let read = self.raw.read(block)?;
+        let mut seen = self
+            .watch
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        seen.bytes += read as u64;
+        seen.hasher.update(&block[..read]);
+        Ok(read)
+    }
+}
+
+/// Bytes at a time from a pipe: as many as most systems keep in one.
+const PIPE_BYTES: usize = 64 << 10;
+/// Blocks of a pipe that are read ahead.
+const PIPE_BLOCKS: usize = 8;
+/// How often somebody who waits for a pipe looks whether to stop.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A stream that another program writes, read on a thread of its own: a thread that waits for a pipe
+/// cannot be stopped, but whoever waits for that thread can.
+struct Pipe {
+    blocks: Receiver<io::Result<Vec<u8>>>,
+    block: Vec<u8>,
+    taken: usize,
+    stop: Stop,
+}
+
+impl Pipe {
+    fn new<R: Read>(stop: &Stop, open: impl FnOnce() -> io::Result<R> + Send + 'static) -> Self {
+        let (send, blocks) = bounded(PIPE_BLOCKS);
+        // Without the thread the channel is closed, and nothing comes.
+        let started = std::thread::Builder::new().name("pipe".to_owned()).spawn({
+            let send = send.clone();
+            move || {
+                let mut pipe = match open() {
+                    Ok(pipe) => pipe,
+                    Err(cause) => return drop(send.send(Err(cause))),
+                };
+                loop {
+                    let mut block = vec![0; PIPE_BYTES];
+                    let (last, sent) = match pipe.read(&mut block) {
+                        Ok(0) => return,
+                        Ok(read) => {
+                            block.truncate(read);
+                            (false, send.send(Ok(block)))
+                        }
+                        Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
+                        Err(cause) => (true, send.send(Err(cause))),
+                    };
+                    if last || sent.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        if let Err(cause) = started {
+            // The channel has room for it, and its other end is held here.
+            let _ = send.send(Err(cause));
+        }
+        Self {
+            blocks,
+            block: Vec::new(),
+            taken: 0,
+            stop: stop.clone(),
+        }
+    }
+}
+
+impl Read for Pipe {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.taken == self.block.len() {
+            match self.blocks.recv_timeout(LOOK) {
+                Ok(block) => {
+                    self.block = block?;
+                    self.taken = 0;
+                }
+                Err(RecvTimeoutError::Timeout) => self.stop.check_io()?,
+                Err(RecvTimeoutError::Disconnected) => return Ok(0),
+            }
+        }
+        let left = &self.block[self.taken..];
+        let count = left.len().min(out.len());
+        out[..count].copy_from_slice(&left[..count]);
+        self.taken += count;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_gives_all_bytes_and_then_its_end() {
+        let text: Vec<u8> = (0..300_000u32).map(|at| (at % 251) as u8).collect();
+        let mut pipe = Pipe::new(&Stop::new(), {
+            let text = text.clone();
+            move || Ok(io::Cursor::new(text))
+        });
+        let mut read = Vec::new();
+        pipe.read_to_end(&mut read).unwrap();
+        assert_eq!(read, text);
+    }
+
+    #[test]
+    fn whoever_waits_for_a_pipe_can_be_stopped() {
+        struct Endless;
+        impl Read for Endless {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                std::thread::sleep(Duration::from_secs(60));
+                Ok(0)
+            }
+        }
+        let stop = Stop::new();
+        let mut pipe = Pipe::new(&stop, || Ok(Endless));
+        stop.request();
+        let error = pipe.read(&mut [0; 10]).unwrap_err();
+        assert_eq!(error.to_string(), "interrupted");
+    }
+
+    #[test]
+    fn the_content_of_a_file_is_that_of_its_bytes_as_they_were_read() {
+        let path = std::env::temp_dir().join(format!("isoscan-content-{}", std::process::id()));
+        std::fs::write(&path, vec![7; 700_000]).unwrap();
+        let source = Source {
+            location: Location::File(path.clone()),
+            output_stem: "x".into(),
+        };
+        let watch = Watch::new(&Stop::new());
+        let mut read = Vec::new();
+        watch.open(&source).unwrap().read_to_end(&mut read).unwrap();
+        let content = Content::of_file(&path, &Stop::new()).unwrap();
+        assert_eq!((content.bytes, watch.content()), (700_000, content));
+        std::fs::remove_file(path).unwrap();
+    }
+}

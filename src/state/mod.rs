@@ -1,0 +1,343 @@
+//! What isoscan remembers of an output folder, in a hidden folder below it: who writes there now, which
+//! files are its own, and for each source what was found.
+//!
+//! A [`Record`](record) is written before the outputs that it tells of get their names. So whatever moment
+//! a run dies at, an output is known as isoscan's own, and one that is not what the record says is made
+//! again.
+
+pub mod owned;
+mod record;
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::discover::{Location, Source};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ingest::Content;
+use crate::outcome::Done;
+use crate::plan::Plan;
+use crate::report::atomic::{self, Staged, unwritable};
+use crate::stop::Stop;
+
+use self::record::{Head, Input, Output};
+
+/// The folder, below the output folder.
+pub const FOLDER: &str = ".isoscan";
+/// Held locked while a scan writes; the system lets go of it when the scan ends, however it ends.
+const LOCK: &str = "lock";
+/// There from the start of a scan to its orderly end.
+const RUNNING: &str = "running";
+const SOURCES: &str = "sources";
+
+/// The state of an output folder, which nobody else writes to as long as this lives.
+#[derive(Debug)]
+pub struct State {
+    outputs: PathBuf,
+    /// What was recorded before this run, by the stem of the outputs.
+    heads: HashMap<Vec<u8>, Head>,
+    _lock: File,
+}
+
+/// An input, looked at before it was read.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    bytes: u64,
+    modified_ns: Option<i64>,
+}
+
+impl Seen {
+    /// Looks at the file of `source`; `None` where there is none, or one whose bytes come once.
+    pub fn of(source: &Source) -> Option<Self> {
+        let Location::File(path) = &source.location else {
+            return None;
+        };
+        let about = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+        let modified_ns = about.modified().ok().and_then(nanoseconds);
+        Some(Self {
+            bytes: about.len(),
+            modified_ns,
+        })
+    }
+}
+
+fn nanoseconds(time: SystemTime) -> Option<i64> {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_nanos()).ok(),
+        Err(before) => i64::try_from(before.duration().as_nanos())
+            .ok()
+            .map(|ns| -ns),
+    }
+}
+
+/// An output that is written and waits for its name.
+#[derive(Debug)]
+pub struct Made {
+    /// What follows the source's stem in its name.
+    pub ending: String,
+    /// The file.
+    pub file: Staged,
+}
+
+impl State {
+    /// Takes `folder`, which must exist, as this run's alone; clears away what a run that died left
+    /// half-written, and reads what was recorded.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Write`] where another scan writes there, or nothing can be written.
+    pub fn open(folder: &Path) -> Result<Self> {
+        let state = folder.join(FOLDER);
+        let new = !state.exists();
+        let sources = state.join(SOURCES);
+        fs::create_dir_all(&sources).map_err(|cause| unwritable(&sources, cause))?;
+        let lock = lock(folder, &state.join(LOCK))?;
+        let running = state.join(RUNNING);
+        if new || running.exists() {
+            atomic::sweep(folder);
+            record::sweep(&sources);
+        }
+        fs::write(&running, "").map_err(|cause| unwritable(&running, cause))?;
+        let heads = record::heads(&sources)
+            .into_iter()
+            .map(|head| (head.stem.clone(), head))
+            .collect();
+        Ok(Self {
+            outputs: folder.to_path_buf(),
+            heads,
+            _lock: lock,
+        })
+    }
+
+    /// What was found in `source` by an earlier run with the same settings, if the source and all that was
+    /// written of it are still the same to the byte.
+    ///
+    /// Size and time of change are looked at first; then the source is read for its hash.
+    pub fn recall(&self, source: &Source, plan: &Plan, stop: &Stop) -> Option<Done> {
+        let head = self.heads.get(&stem_of(source))?;
+        let Location::File(path) = &source.location else {
+            return None;
+        };
+        let (seen, input) = (Seen::of(source)?, head.input?);
+        let same = head.version == env!("CARGO_PKG_VERSION")
+            && head.settings == plan.settings_mark()
+            && head.source == name_of(source)
+            && input.content.bytes == seen.bytes
+            && input.modified_ns.is_some()
+            && input.modified_ns == seen.modified_ns;
+        if !same {
+            return None;
+        }
+        let outputs: Vec<(PathBuf, Content)> = head
+            .outputs
+            .iter()
+            .map(|output| (self.place(source, &output.ending), output.content))
+            .collect();
+        let there = |(path, content): &(PathBuf, Content)| {
+            fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == content.bytes)
+        };
+        let whole = |path: &Path, content: Content| {
+            Content::of_file(path, stop).is_ok_and(|c| c == content)
+        };
+        let unchanged = outputs.iter().all(there)
+            && whole(path, input.content)
+            && outputs.iter().all(|(path, content)| whole(path, *content));
+        if !unchanged {
+            return None;
+        }
+        let mut done = record::body(&self.record(&head.stem))?;
+        done.source = source.clone();
+        done.outputs = outputs.into_iter().map(|(path, _)| path).collect();
+        done.kept = true;
+        Some(done)
+    }
+
+    /// Records what was found in a source and gives its outputs their names, all of them or, on an error,
+    /// none; what an earlier run made of the source and is not true of it any more goes.
+    ///
+    /// `withheld` are endings of outputs that this run decided not to make.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Write`] with the path that cannot be written.
+    pub fn keep(
+        &self,
+        done: &mut Done,
+        plan: &Plan,
+        input: Option<(Seen, Content)>,
+        made: Vec<Made>,
+        withheld: &[String],
+    ) -> Result<()> {
+        let source = done.source.clone();
+        let mut head = Head {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            settings: plan.settings_mark(),
+            judgement: plan.judgement_mark(),
+            source: name_of(&source),
+            stem: stem_of(&source),
+            input: input.map(|(seen, content)| Input {
+                content,
+                // What was changed while it was read is none that can be known again.
+                modified_ns: seen
+                    .modified_ns
+                    .filter(|_| {
+                        Seen::of(&source).is_some_and(|now| now.modified_ns == seen.modified_ns)
+                    })
+                    .filter(|_| seen.bytes == content.bytes),
+            }),
+            outputs: made
+                .iter()
+                .map(|made| Output {
+                    ending: made.ending.clone(),
+                    content: made.file.content(),
+                })
+                .collect(),
+            earlier: Vec::new(),
+        };
+        if let Some(before) = self.heads.get(&head.stem) {
+            head.earlier = before.still_true(&head, withheld);
+            let gone = before.endings().filter(|ending| !head.makes(ending));
+            for ending in gone {
+                remove(&self.place(&source, ending))?;
+            }
+        }
+        let record = self.record(&head.stem);
+        record::write(&record, &head, done)?;
+        match atomic::commit_all(made.into_iter().map(|made| made.file).collect()) {
+            Ok(outputs) => {
+                done.outputs = outputs;
+                Ok(())
+            }
+            Err(error) => {
+                let _ = fs::remove_file(record);
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes what earlier runs made of a source that has failed now, so that it does not pass for
+    /// today's.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Write`] with the path that cannot be removed.
+    pub fn forget(&self, source: &Source) -> Result<()> {
+        match self.heads.get(&stem_of(source)) {
+            Some(head) => self.remove_all(head),
+            None => Ok(()),
+        }
+    }
+
+    /// The same for sources by their names, where they are not among `sources`: they could not be opened, or
+    /// their outputs have other names now.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Write`] with the path that cannot be removed.
+    pub fn forget_moved(&self, sources: &[Source], failed: &[PathBuf]) -> Result<()> {
+        let names: std::collections::HashSet<Vec<u8>> = sources
+            .iter()
+            .map(name_of)
+            .chain(failed.iter().map(|path| bytes_of(path)))
+            .collect();
+        let stems: std::collections::HashSet<Vec<u8>> = sources.iter().map(stem_of).collect();
+        self.heads
+            .values()
+            .filter(|head| names.contains(&head.source) && !stems.contains(&head.stem))
+            .try_for_each(|head| self.remove_all(head))
+    }
+
+    fn remove_all(&self, head: &Head) -> Result<()> {
+        for file in head.files() {
+            remove(&self.outputs.join(file))?;
+        }
+        remove(&self.record(&head.stem))
+    }
+
+    fn place(&self, source: &Source, ending: &str) -> PathBuf {
+        self.outputs.join(with_ending(&source.output_stem, ending))
+    }
+
+    fn record(&self, stem: &[u8]) -> PathBuf {
+        record::path(&self.outputs.join(FOLDER).join(SOURCES), stem)
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        // Where it stays, the next run looks for half-written files and finds none.
+        let _ = fs::remove_file(self.outputs.join(FOLDER).join(RUNNING));
+    }
+}
+
+/// `stem` with `ending` behind it: `edge/router-01_graph_0.01.png`.
+pub fn with_ending(stem: &Path, ending: &str) -> PathBuf {
+    let mut name = stem.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+fn bytes_of(path: &Path) -> Vec<u8> {
+    path.as_os_str().as_encoded_bytes().to_vec()
+}
+
+fn stem_of(source: &Source) -> Vec<u8> {
+    bytes_of(&source.output_stem)
+}
+
+fn name_of(source: &Source) -> Vec<u8> {
+    bytes_of(source.path())
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+            Err(Error::new(ErrorKind::Write, "cannot be removed")
+                .at(path)
+                .caused_by(cause))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn lock(folder: &Path, path: &Path) -> Result<File> {
+    let failed = |cause| unwritable(path, cause);
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {
+            let process = std::process::id().to_string();
+            file.set_len(0)
+                .and_then(|()| file.rewind())
+                .and_then(|()| file.write_all(process.as_bytes()))
+                .map_err(failed)?;
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut process = String::new();
+            let known = file.read_to_string(&mut process).is_ok() && !process.is_empty();
+            let who = match known {
+                true => format!(" (process {process})"),
+                false => String::new(),
+            };
+            return Err(Error::new(
+                ErrorKind::Write,
+                format!(
+                    "another scan{who} is writing into this folder: let it end, or choose another with --out-dir"
+                ),
+            )
+            .at(folder));
+        }
+        // A file system without locks: the user sees to it that one scan writes at a time.
+        Err(TryLockError::Error(_)) => {}
+    }
+    Ok(file)
+}
+
+/// Whether a file or folder of this name is isoscan's own and no output.
+pub fn is_state(name: &OsStr) -> bool {
+    name == FOLDER || atomic::is_temporary(name)
+}
