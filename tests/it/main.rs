@@ -7,6 +7,7 @@ mod detecting;
 mod discovering;
 mod generating;
 mod graphs;
+mod hostile;
 mod outputs;
 mod reading;
 mod terminal;
