@@ -193,6 +193,13 @@ struct ScanArgs {
     #[arg(long, help_heading = "Running")]
     resume: bool,
 
+    /// Most bytes that one input may have once it is unpacked, as 2G; a larger one is an error
+    ///
+    /// A guard against small files that unpack to endless ones. There is no limit unless one is set:
+    /// memory stays bounded in any case.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, help_heading = "Running")]
+    max_input_bytes: Option<u64>,
+
     /// List what would be scanned, with the recognised form, and write nothing
     #[arg(long, help_heading = "Running")]
     dry_run: bool,
@@ -733,6 +740,7 @@ impl ScanArgs {
                 value_columns: self.value_column.clone(),
                 timestamp_format: self.timestamp_format.clone(),
                 zone: self.timezone.parse::<Zone>()?,
+                max_bytes: self.max_input_bytes,
             },
             detect: self.detection.options(self.value_column.len())?,
             outputs: OutputOptions {

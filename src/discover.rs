@@ -259,11 +259,7 @@ impl Search {
                     if cause.loop_ancestor().is_some() {
                         self.skip(&path, "a symbolic link to a folder above it");
                     } else {
-                        self.result.failed.push(
-                            Error::new(ErrorKind::Read, "cannot be read")
-                                .at(path)
-                                .caused_by(plain_cause(cause)),
-                        );
+                        self.fail(root, cause);
                     }
                     continue;
                 }
@@ -323,13 +319,22 @@ impl Search {
         self.learn_above(start);
         let mut matched = false;
         let mut entries = WalkDir::new(start)
+            .max_depth(depth_of(pattern, &root))
             .follow_links(true)
             .sort_by_file_name()
             .into_iter();
         while let Some(entry) = entries.next() {
             self.stop.check()?;
-            let Ok(entry) = entry else {
-                continue;
+            let entry = match entry {
+                Ok(entry) => entry,
+                // A link in a circle matches nothing that is not found without it, and below a folder
+                // that is not there nothing matches.
+                Err(cause) if cause.loop_ancestor().is_some() || cause.depth() == 0 => continue,
+                Err(cause) => {
+                    self.fail(start, cause);
+                    matched = true;
+                    continue;
+                }
             };
             if entry.depth() > 0 && entry.file_type().is_dir() && self.is_out_dir(entry.path()) {
                 entries.skip_current_dir();
@@ -435,6 +440,16 @@ impl Search {
             })
     }
 
+    /// Something below `root` that could not be looked at.
+    fn fail(&mut self, root: &Path, cause: walkdir::Error) {
+        let path = cause.path().unwrap_or(root).to_path_buf();
+        self.result.failed.push(
+            Error::new(ErrorKind::Read, "cannot be read")
+                .at(tidy(&path))
+                .caused_by(plain_cause(cause)),
+        );
+    }
+
     fn skip(&mut self, path: &Path, reason: &str) {
         self.result.skipped.push(Skipped {
             path: tidy(path),
@@ -444,6 +459,20 @@ impl Search {
 
     fn is_out_dir(&self, path: &Path) -> bool {
         self.out_dir.is_some() && fs::canonicalize(path).ok() == self.out_dir
+    }
+}
+
+/// How deep below `root` a match of `pattern` can lie.
+fn depth_of(pattern: &Path, root: &Path) -> usize {
+    let any_depth = pattern
+        .as_os_str()
+        .as_encoded_bytes()
+        .windows(2)
+        .any(|pair| pair == b"**");
+    match any_depth {
+        true => usize::MAX,
+        // A slash within braces counts too: at worst a folder more is looked at.
+        false => pattern.components().count() - root.components().count(),
     }
 }
 

@@ -107,6 +107,7 @@ fn scored(source: &Source, plan: &Plan, thresholds: &HashMap<PathBuf, f64>) -> R
             value_columns: vec!["value".to_owned(), column.to_owned()],
             timestamp_format: None,
             zone: plan.ingest.zone,
+            max_bytes: None,
         };
         match ingest::read(source, &options, &memory) {
             Ok(found) => {

@@ -4,12 +4,16 @@
 //! members and frames read), cut where a record ends. Files are read into buffers, never mapped: a
 //! mapped file that shrinks while it is read kills the process.
 
-use std::io::{self, BufReader, Cursor, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+
+use flate2::bufread::GzDecoder;
 
 use crate::discover::{Location, Source};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::delimited::record::{self, RecordEnd};
 use crate::ingest::input::Watch;
+use crate::ingest::too_many_bytes;
 
 /// Bytes asked for at a time: small enough that a block is still in a core's cache when it is parsed.
 pub(crate) const BLOCK_BYTES: usize = 512 << 10;
@@ -33,58 +37,135 @@ pub enum Packing {
 pub(crate) enum Opened {
     /// Lines of text.
     Text(Box<TextReader>),
-    /// A parquet file, to be read by its path.
-    Parquet,
+    /// A parquet file, to be read from any place in it.
+    Parquet(File),
 }
 
-/// Opens `source` and tells from its content, not from its name, what it is.
+/// Opens `source` and tells from its content, not from its name, what it is. A text of more than
+/// `most` bytes, unpacked, will be an error when it has been read so far.
 ///
 /// # Errors
 /// [`ErrorKind::Read`] where it cannot be opened or read, [`ErrorKind::Format`] where its content is
 /// empty or no log. Errors name no path: the caller knows it.
-pub(crate) fn open(source: &Source, watch: &Watch) -> Result<Opened> {
+pub(crate) fn open(source: &Source, watch: &Watch, most: Option<u64>) -> Result<Opened> {
     let mut raw = watch.open(source).map_err(unreadable)?;
     let head = read_head(&mut raw)?;
-    let (packing, mut unpacked): (Packing, Box<dyn Read + Send>) = match head.as_slice() {
-        [] => return Err(Error::new(ErrorKind::NoUsableRow, "the file is empty")),
-        [0x1f, 0x8b, ..] => {
-            let packed = BufReader::with_capacity(BLOCK_BYTES, Cursor::new(head).chain(raw));
-            (
-                Packing::Gzip,
-                Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
-            )
-        }
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            let packed = BufReader::with_capacity(BLOCK_BYTES, Cursor::new(head).chain(raw));
-            let decoder = zstd::Decoder::with_buffer(packed).map_err(unreadable)?;
-            (Packing::Zstd, Box::new(decoder))
-        }
-        [b'P', b'A', b'R', b'1', ..] => {
-            return match source.location {
-                Location::File(_) => Ok(Opened::Parquet),
-                Location::StandardInput => Err(Error::new(
-                    ErrorKind::Format,
-                    "parquet cannot be read from a pipe: name the file",
-                )),
-            };
-        }
-        _ => (Packing::None, Box::new(Cursor::new(head).chain(raw))),
+    if head.starts_with(b"PAR1") {
+        return match &source.location {
+            Location::File(path) if path.is_file() => {
+                File::open(path).map(Opened::Parquet).map_err(unreadable)
+            }
+            _ => Err(Error::new(
+                ErrorKind::Format,
+                "parquet cannot be read from a pipe: name the file",
+            )),
+        };
+    }
+    if head.is_empty() {
+        return Err(Error::new(ErrorKind::NoUsableRow, "the file is empty"));
+    }
+    Ok(Opened::Text(Box::new(TextReader::new(head, raw, most)?)))
+}
+
+/// The bytes of `raw`, of which `head` has been read, as they were before they were packed.
+fn unpack(
+    head: Vec<u8>,
+    raw: impl Read + Send + 'static,
+) -> Result<(Packing, Box<dyn Read + Send>)> {
+    let packing = match head.as_slice() {
+        [0x1f, 0x8b, ..] => Packing::Gzip,
+        // A frame of data, or one to be skipped, as parallel packers put in front.
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Packing::Zstd,
+        _ => Packing::None,
     };
-    let start = read_head(&mut unpacked)?;
-    refuse_binary(&start)?;
-    let ended = start.len() < HEAD_BYTES;
-    let carry = match start.strip_prefix(b"\xef\xbb\xbf") {
-        Some(behind_mark) => behind_mark.to_vec(),
-        None => start,
+    let stored = Cursor::new(head).chain(raw);
+    let unpacked: Box<dyn Read + Send> = match packing {
+        Packing::None => Box::new(stored),
+        Packing::Gzip => Box::new(GzipMembers::new(stored)),
+        Packing::Zstd => {
+            let stored = BufReader::with_capacity(BLOCK_BYTES, stored);
+            Box::new(zstd::Decoder::with_buffer(stored).map_err(unreadable)?)
+        }
     };
-    Ok(Opened::Text(Box::new(TextReader {
-        input: unpacked,
-        carry,
-        ended,
-        packing,
-        bytes: 0,
-        lines: 0,
-    })))
+    Ok((packing, unpacked))
+}
+
+/// All members of a gzip file, one behind the other, each with its checksum and length verified.
+///
+/// Zeros behind the last member are padding, as gzip and tar take them; anything else there is an error.
+struct GzipMembers<R: Read> {
+    /// None only while one member gives way to the next.
+    member: Option<GzDecoder<BufReader<R>>>,
+}
+
+impl<R: Read> GzipMembers<R> {
+    fn new(stored: R) -> Self {
+        let stored = BufReader::with_capacity(BLOCK_BYTES, stored);
+        Self {
+            member: Some(GzDecoder::new(stored)),
+        }
+    }
+}
+
+impl<R: Read> Read for GzipMembers<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let got = member.read(buffer)?;
+            if got > 0 || buffer.is_empty() {
+                return Ok(got);
+            }
+            if let Some(mut stored) = self.member.take().map(GzDecoder::into_inner)
+                && another_member(&mut stored)?
+            {
+                self.member = Some(GzDecoder::new(stored));
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// Whether a member follows the one that has just ended, rather than padding and the end.
+fn another_member(stored: &mut impl BufRead) -> io::Result<bool> {
+    let mut padded = false;
+    loop {
+        let next = stored.fill_buf()?;
+        match next.iter().position(|&byte| byte != 0) {
+            None if next.is_empty() => return Ok(false),
+            None => {
+                padded = true;
+                let zeros = next.len();
+                stored.consume(zeros);
+            }
+            Some(0) if !padded && next[0] == 0x1f => return Ok(true),
+            Some(_) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "bytes behind the gzip data that are neither gzip nor zeros",
+                ));
+            }
+        }
+    }
+}
+
+/// Refuses to read more than `left` bytes.
+struct Guarded<R> {
+    input: R,
+    left: u64,
+    exceeded: bool,
+}
+
+impl<R: Read> Read for Guarded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.input.read(buffer)?;
+        match self.left.checked_sub(got as u64) {
+            Some(left) => self.left = left,
+            None => {
+                self.exceeded = true;
+                return Err(io::ErrorKind::FileTooLarge.into());
+            }
+        }
+        Ok(got)
+    }
 }
 
 fn unreadable(cause: io::Error) -> Error {
@@ -105,7 +186,9 @@ fn read_head(input: &mut dyn Read) -> Result<Vec<u8>> {
 }
 
 fn refuse_binary(start: &[u8]) -> Result<()> {
-    let known: [(&[u8], &str); 8] = [
+    let known: [(&[u8], &str); 10] = [
+        (b"\xff\xfe\0\0", "UTF-32 text: convert it to UTF-8 first"),
+        (b"\0\0\xfe\xff", "UTF-32 text: convert it to UTF-8 first"),
         (b"\xff\xfe", "UTF-16 text: convert it to UTF-8 first"),
         (b"\xfe\xff", "UTF-16 text: convert it to UTF-8 first"),
         (b"BZh", "bzip2, which is not read: unpack it first"),
@@ -126,18 +209,33 @@ fn refuse_binary(start: &[u8]) -> Result<()> {
             ));
         }
     }
-    match memchr::memchr(0, start) {
-        Some(place) => Err(Error::new(
-            ErrorKind::Format,
-            format!("binary content, no text log: byte {} is NUL", place + 1),
-        )),
-        None => Ok(()),
-    }
+    let Some(place) = memchr::memchr(0, start) else {
+        return Ok(());
+    };
+    Err(Error::new(
+        ErrorKind::Format,
+        match is_utf16(start) {
+            true => "the content is UTF-16 text: convert it to UTF-8 first".to_owned(),
+            false => format!("binary content, no text log: byte {} is NUL", place + 1),
+        },
+    ))
+}
+
+/// Whether text starts with ASCII in units of two bytes, without the mark that says so.
+fn is_utf16(start: &[u8]) -> bool {
+    let units = start.get(..16).unwrap_or_default().chunks_exact(2);
+    let all = |high: usize, low: usize| {
+        let mut units = units.clone();
+        units.len() > 0 && units.all(|unit| unit[high] == 0 && (1..128).contains(&unit[low]))
+    };
+    all(0, 1) || all(1, 0)
 }
 
 /// Reads text in blocks that end where a record ends.
 pub(crate) struct TextReader {
-    input: Box<dyn Read + Send>,
+    input: Guarded<Box<dyn Read + Send>>,
+    /// Most bytes that there may be, for the error's text.
+    most: u64,
     /// What was read and not yet handed out.
     carry: Vec<u8>,
     packing: Packing,
@@ -147,6 +245,48 @@ pub(crate) struct TextReader {
 }
 
 impl TextReader {
+    /// A reader of `stored`, of which `head` has been read already.
+    ///
+    /// # Errors
+    /// Those of [`open`].
+    pub(crate) fn new(
+        head: Vec<u8>,
+        stored: impl Read + Send + 'static,
+        most: Option<u64>,
+    ) -> Result<Self> {
+        let (packing, unpacked) = unpack(head, stored)?;
+        let most = most.unwrap_or(u64::MAX);
+        let mut reader = Self {
+            input: Guarded {
+                input: unpacked,
+                left: most,
+                exceeded: false,
+            },
+            most,
+            carry: Vec::new(),
+            packing,
+            ended: false,
+            bytes: 0,
+            lines: 0,
+        };
+        let start = read_head(&mut reader.input).map_err(|error| reader.told(error))?;
+        refuse_binary(&start)?;
+        reader.ended = start.len() < HEAD_BYTES;
+        reader.carry = match start.strip_prefix(b"\xef\xbb\xbf") {
+            Some(behind_mark) => behind_mark.to_vec(),
+            None => start,
+        };
+        Ok(reader)
+    }
+
+    /// `error`, or where the limit is what stopped the reading, the error that says so.
+    fn told(&self, error: Error) -> Error {
+        match self.input.exceeded {
+            true => too_many_bytes(self.most),
+            false => error,
+        }
+    }
+
     pub(crate) fn packing(&self) -> Packing {
         self.packing
     }
@@ -197,7 +337,8 @@ impl TextReader {
             while !self.ended && block.len() < wanted {
                 let missing = (wanted - block.len()) as u64;
                 let got = (&mut self.input).take(missing).read_to_end(block);
-                self.ended = got.map_err(unreadable)? < missing as usize;
+                let got = got.map_err(|cause| self.told(unreadable(cause)))?;
+                self.ended = got < missing as usize;
             }
             let end = if self.ended {
                 block.len()
@@ -239,31 +380,54 @@ fn whole_records(block: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
-    fn blocks_of(text: &[u8]) -> Vec<Vec<u8>> {
-        let mut reader = TextReader {
-            input: Box::new(Cursor::new(text.to_vec())),
-            carry: Vec::new(),
-            packing: Packing::None,
-            ended: false,
-            bytes: 0,
-            lines: 0,
-        };
+    fn reader_of(bytes: &[u8], most: Option<u64>) -> Result<TextReader> {
+        TextReader::new(Vec::new(), Cursor::new(bytes.to_vec()), most)
+    }
+
+    fn blocks_of(mut reader: TextReader) -> Result<Vec<Vec<u8>>> {
         let mut blocks = Vec::new();
         let mut block = Vec::new();
         loop {
-            reader.next_block(&mut block).unwrap();
+            reader.next_block(&mut block)?;
             if block.is_empty() {
-                return blocks;
+                return Ok(blocks);
             }
             blocks.push(block.clone());
         }
     }
 
+    /// All bytes that a source gives which stores `bytes`.
+    fn text_of(bytes: &[u8]) -> Result<Vec<u8>> {
+        let head = bytes.to_vec();
+        blocks_of(TextReader::new(head, io::empty(), None)?).map(|blocks| blocks.concat())
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(bytes).unwrap();
+        packer.finish().unwrap()
+    }
+
+    fn zstd(bytes: &[u8]) -> Vec<u8> {
+        let mut packer = zstd::Encoder::new(Vec::new(), 1).unwrap();
+        packer.include_checksum(true).unwrap();
+        packer.write_all(bytes).unwrap();
+        packer.finish().unwrap()
+    }
+
+    fn sample() -> Vec<u8> {
+        (0..300)
+            .map(|number| format!("2026-01-01 00:00:00,{}\n", number * 7919 % 503))
+            .collect::<String>()
+            .into_bytes()
+    }
+
     #[test]
     fn blocks_end_where_lines_end_and_lose_nothing() {
         let text = b"2026-01-01 00:00:00,12345\n".repeat(60_000);
-        let blocks = blocks_of(&text);
+        let blocks = blocks_of(reader_of(&text, None).unwrap()).unwrap();
         assert!(blocks.len() > 2);
         for block in &blocks {
             assert_eq!(block.last(), Some(&b'\n'));
@@ -274,7 +438,7 @@ mod tests {
     #[test]
     fn a_quoted_line_end_does_not_end_a_block() {
         let text = b"1,\"two\nlines\"\n".repeat(100_000);
-        let blocks = blocks_of(&text);
+        let blocks = blocks_of(reader_of(&text, None).unwrap()).unwrap();
         assert!(blocks.len() > 2);
         for block in &blocks {
             assert!(block.starts_with(b"1,"));
@@ -284,15 +448,98 @@ mod tests {
 
     #[test]
     fn a_line_without_end_is_refused() {
-        let mut reader = TextReader {
-            input: Box::new(io::repeat(b'x')),
-            carry: Vec::new(),
-            packing: Packing::None,
-            ended: false,
-            bytes: 0,
-            lines: 0,
-        };
+        let mut reader = TextReader::new(Vec::new(), io::repeat(b'x'), None).unwrap();
         let error = reader.next_block(&mut Vec::new()).unwrap_err();
         assert_eq!(error.to_string(), "a line longer than 1 MiB: no text log");
+    }
+
+    #[test]
+    fn packed_text_cut_anywhere_is_an_error_and_never_a_shorter_text() {
+        let text = sample();
+        for packed in [gzip(&text), zstd(&text)] {
+            assert_eq!(text_of(&packed).unwrap(), text);
+            // A cut within the first bytes leaves no packed text, but something else.
+            for cut in 4..packed.len() {
+                assert!(text_of(&packed[..cut]).is_err(), "{cut}");
+            }
+            let twice = [packed.clone(), packed.clone()].concat();
+            assert_eq!(text_of(&twice).unwrap(), text.repeat(2));
+            for cut in packed.len() + 1..twice.len() {
+                assert!(text_of(&twice[..cut]).is_err(), "{cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_never_changes_the_text_in_silence() {
+        let text = sample();
+        for packed in [gzip(&text), zstd(&text)] {
+            for place in 0..packed.len() {
+                let mut flipped = packed.clone();
+                flipped[place] ^= 1 << (place % 8);
+                // Some bits of a header say nothing about the text: name, time, system.
+                if let Ok(read) = text_of(&flipped) {
+                    assert!(read == text || place < 4, "byte {place}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn zeros_behind_gzip_are_padding_and_other_bytes_an_error() {
+        let packed = gzip(b"a line\n");
+        for zeros in [1, 511, 2 << 20] {
+            let padded = [packed.clone(), vec![0; zeros]].concat();
+            assert_eq!(text_of(&padded).unwrap(), b"a line\n");
+        }
+        for garbage in [&b"x"[..], b"\0\0x", b"\x1f", b"\0\x1f\x8b"] {
+            let error = text_of(&[&packed, garbage].concat()).unwrap_err();
+            assert!(error.to_string().starts_with("cannot be read: "), "{error}");
+        }
+        assert_eq!(
+            text_of(&[packed.clone(), gzip(b""), packed].concat()).unwrap(),
+            b"a line\na line\n"
+        );
+    }
+
+    #[test]
+    fn more_bytes_than_allowed_are_refused_and_as_many_are_not() {
+        let text = sample();
+        let size = text.len() as u64;
+        for stored in [text.clone(), gzip(&text), zstd(&text)] {
+            let read =
+                |most| TextReader::new(stored.clone(), io::empty(), Some(most)).and_then(blocks_of);
+            assert_eq!(read(size).unwrap().concat(), text);
+            assert_eq!(
+                read(size - 1).unwrap_err().to_string(),
+                format!(
+                    "more than {} bytes once unpacked, the limit set with --max-input-bytes",
+                    size - 1
+                )
+            );
+        }
+        let bomb = || Cursor::new(b"2026-01-01,5\n".repeat(1000)).chain(io::repeat(b'\n'));
+        let mut reader = TextReader::new(Vec::new(), bomb(), Some(10 << 20)).unwrap();
+        let mut block = Vec::new();
+        while reader.next_block(&mut block).is_ok() {
+            assert!(block.capacity() <= 2 * LONGEST_LINE);
+        }
+        assert!(reader.bytes() <= 10 << 20);
+    }
+
+    #[test]
+    fn wide_characters_are_told_without_their_mark() {
+        for text in [
+            &b"t\0i\0m\0e\0s\0t\0a\0m\0p\0"[..],
+            b"\0t\0i\0m\0e\0s\0t\0a\0m\0p",
+        ] {
+            let error = reader_of(text, None).err().unwrap();
+            assert_eq!(
+                error.to_string(),
+                "the content is UTF-16 text: convert it to UTF-8 first"
+            );
+        }
+        let error = reader_of(b"time\0stamp,value\n1,2\n", None).err().unwrap();
+        assert!(error.to_string().ends_with("byte 5 is NUL"), "{error}");
     }
 }

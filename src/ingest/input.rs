@@ -98,7 +98,7 @@ impl Watch {
                 let path = path.clone();
                 Box::new(Pipe::new(&self.stop, move || File::open(path)))
             }
-            Location::File(path) => Box::new(File::open(path)?),
+            Location::File(path) => Box::new(SteadyFile::open(path)?),
         };
         Ok(Box::new(Watched {
             raw,
@@ -129,6 +129,40 @@ impl Read for Watched {
         seen.bytes += read as u64;
         seen.hasher.update(&block[..read]);
         Ok(read)
+    }
+}
+
+/// A file whose end is believed only where it has not become shorter since it was opened: the front
+/// of a log that was cut off meanwhile is not the log.
+struct SteadyFile {
+    file: File,
+    /// Size when it was opened; none of a pipe or device, which has no size.
+    size: Option<u64>,
+}
+
+impl SteadyFile {
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let about = file.metadata()?;
+        let size = about.is_file().then_some(about.len());
+        Ok(Self { file, size })
+    }
+}
+
+impl Read for SteadyFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.file.read(buffer)?;
+        if got == 0
+            && !buffer.is_empty()
+            && let Some(size) = self.size
+            && self.file.metadata()?.len() < size
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the file became shorter while it was read",
+            ));
+        }
+        Ok(got)
     }
 }
 

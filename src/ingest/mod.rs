@@ -4,6 +4,7 @@
 //! the others. One lazy polars pipeline for each source, so that an error belongs to its file.
 
 mod bytes;
+mod caught;
 mod delimited;
 mod frame;
 mod input;
@@ -34,16 +35,20 @@ pub struct IngestOptions {
     pub timestamp_format: Option<String>,
     /// Zone of timestamps that name none.
     pub zone: Zone,
+    /// Most bytes that one input may have once it is unpacked, where there is such a limit: a guard
+    /// against small files that unpack to endless ones.
+    pub max_bytes: Option<u64>,
 }
 
 impl Default for IngestOptions {
-    /// `timestamp` and `value`, the form recognised, UTC.
+    /// `timestamp` and `value`, the form recognised, UTC, no limit.
     fn default() -> Self {
         Self {
             timestamp_column: "timestamp".to_owned(),
             value_columns: vec!["value".to_owned()],
             timestamp_format: None,
             zone: Zone::default(),
+            max_bytes: None,
         }
     }
 }
@@ -77,6 +82,14 @@ fn unknown_time_form(cell: &[u8]) -> Error {
             "the timestamp {} has no form known (give it with --timestamp-format)",
             quoted(cell)
         ),
+    )
+}
+
+/// An input that is larger than the user allows.
+fn too_many_bytes(most: u64) -> Error {
+    Error::new(
+        ErrorKind::Format,
+        format!("more than {most} bytes once unpacked, the limit set with --max-input-bytes"),
     )
 }
 
@@ -114,7 +127,7 @@ pub fn read(source: &Source, options: &IngestOptions, memory: &Arc<Memory>) -> R
 /// # Errors
 /// [`ErrorKind::Read`] and [`ErrorKind::Format`], as [`read`].
 pub fn read_bytes(source: &Source) -> Result<u64> {
-    let count = || match bytes::open(source, &Watch::default())? {
+    let count = || match bytes::open(source, &Watch::default(), None)? {
         bytes::Opened::Text(mut text) => {
             let mut block = Vec::new();
             while !text.at_end() {
@@ -122,8 +135,7 @@ pub fn read_bytes(source: &Source) -> Result<u64> {
             }
             Ok(text.bytes())
         }
-        bytes::Opened::Parquet => std::fs::read(source.path())
-            .map(|bytes| bytes.len() as u64)
+        bytes::Opened::Parquet(mut file) => std::io::copy(&mut file, &mut std::io::sink())
             .map_err(|cause| Error::new(ErrorKind::Read, "cannot be read").caused_by(cause)),
     };
     count().map_err(|error: Error| error.at(source.path()))
@@ -134,12 +146,12 @@ pub fn read_bytes(source: &Source) -> Result<u64> {
 /// # Errors
 /// As [`read`], so far as the head shows it.
 pub fn recognise(source: &Source, options: &IngestOptions) -> Result<String> {
-    let form = match bytes::open(source, &Watch::default()) {
+    let form = match bytes::open(source, &Watch::default(), options.max_bytes) {
         Ok(bytes::Opened::Text(mut text)) => {
             delimited::recognise(&mut text, options).map(|form| form.describe())
         }
-        Ok(bytes::Opened::Parquet) => {
-            parquet::recognise(source.path(), options).map(|form| form.describe())
+        Ok(bytes::Opened::Parquet(file)) => {
+            parquet::recognise(file, options).map(|form| form.describe())
         }
         Err(error) => Err(error),
     };
@@ -148,21 +160,21 @@ pub fn recognise(source: &Source, options: &IngestOptions) -> Result<String> {
 
 fn read_any(source: &Source, options: &IngestOptions, memory: &Arc<Memory>) -> Result<Ingested> {
     let watch = Watch::new(memory.stop());
-    let (builder, dropped, form, bytes, content) = match bytes::open(source, &watch)? {
-        bytes::Opened::Text(mut text) => {
-            let recognised = delimited::recognise(&mut text, options)?;
-            let form = recognised.describe();
-            let (builder, dropped, bytes) = delimited::read(*text, recognised, memory)?;
-            (builder, dropped, form, bytes, Some(watch.content()))
-        }
-        bytes::Opened::Parquet => {
-            let recognised = parquet::recognise(source.path(), options)?;
-            let form = recognised.describe();
-            let bytes = std::fs::metadata(source.path()).map_or(0, |about| about.len());
-            let (builder, dropped) = parquet::read(recognised, options, memory)?;
-            (builder, dropped, form, bytes, None)
-        }
-    };
+    let (builder, dropped, form, bytes, content) =
+        match bytes::open(source, &watch, options.max_bytes)? {
+            bytes::Opened::Text(mut text) => {
+                let recognised = delimited::recognise(&mut text, options)?;
+                let form = recognised.describe();
+                let (builder, dropped, bytes) = delimited::read(*text, recognised, memory)?;
+                (builder, dropped, form, bytes, Some(watch.content()))
+            }
+            bytes::Opened::Parquet(file) => {
+                let recognised = parquet::recognise(file, options)?;
+                let (form, bytes) = (recognised.describe(), recognised.bytes());
+                let (builder, dropped) = parquet::read(recognised, options, memory)?;
+                (builder, dropped, form, bytes, None)
+            }
+        };
     if builder.rows() == 0 {
         return Err(no_usable_row(&dropped));
     }

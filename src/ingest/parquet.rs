@@ -1,29 +1,48 @@
-//! Parquet files, streamed through polars in batches.
+//! Parquet files, read row group by row group.
 //!
 //! Timestamps may be datetimes (any unit and zone), dates, numbers or text; values any number, or
-//! text that is one.
+//! text that is one. The bytes of the wanted columns are read into memory, one row group at a time, and
+//! decoded in slices; nothing is mapped: a mapped file that shrinks while it is read kills the process.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fs::File;
+use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::sync::Arc;
 
 use polars::prelude::*;
+use polars_buffer::Buffer;
+use polars_parquet::read::{
+    BasicDecompressor, ColumnChunkMetadata, FileMetadata, Filter, PageReader, RowGroupMetadata,
+    column_iter_to_arrays, infer_schema, read_metadata,
+};
+use rayon::prelude::*;
 
+use super::caught::caught;
 use super::delimited::{DroppedRow, find_columns};
 use super::time::{LocalClock, TimeForm, TimeParser, Zone};
-use super::{Dropped, IngestOptions, frame, unknown_time_form};
+use super::{Dropped, IngestOptions, frame, too_many_bytes, unknown_time_form};
 use crate::error::{Error, ErrorKind, Result, quoted};
 use crate::memory::Memory;
 use crate::series::{Chunk, SeriesBuilder};
 
-/// Rows in a batch: large enough to make polars' work per batch small.
-const BATCH_ROWS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(1 << 18).unwrap();
+/// Rows decoded at once: large enough to make the work per slice small.
+const SLICE_ROWS: usize = 1 << 18;
+/// A page larger than this, packed or not, is no honest one: writers make pages of about a MiB.
+const LARGEST_PAGE: usize = 256 << 20;
+/// A footer larger than this is refused: it would describe millions of column chunks.
+const LARGEST_FOOTER: u64 = 256 << 20;
+/// The bytes of one row group's wanted columns that are held at once; writers aim at 128 MiB for all columns.
+const LARGEST_GROUP: u64 = 1 << 30;
+/// Length of the footer and magic, at the end of the file.
+const TAIL: u64 = 8;
 
 /// A parquet file whose schema has been read.
 pub(crate) struct Recognised {
-    source: LazyFrame,
-    timestamp: PlSmallStr,
+    file: File,
+    size: u64,
+    metadata: FileMetadata,
+    /// The timestamp column and behind it the value columns.
+    fields: Vec<ArrowField>,
     timestamp_type: DataType,
-    values: Vec<PlSmallStr>,
     columns: Vec<String>,
 }
 
@@ -32,6 +51,11 @@ impl Recognised {
     pub(crate) fn describe(&self) -> String {
         format!("parquet; timestamps: {}", self.timestamp_type)
     }
+
+    /// Size of the file.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.size
+    }
 }
 
 /// Reads the schema and finds the wanted columns.
@@ -39,40 +63,105 @@ impl Recognised {
 /// # Errors
 /// [`ErrorKind::Format`] where the file is no whole parquet file, [`ErrorKind::Column`] where a wanted
 /// column is missing.
-pub(crate) fn recognise(path: &Path, options: &IngestOptions) -> Result<Recognised> {
-    let corrupt = |cause: PolarsError| {
-        Error::new(ErrorKind::Format, "not a whole parquet file").caused_by(cause.to_string())
-    };
-    let file = std::fs::File::open(path)
-        .map_err(|cause| Error::new(ErrorKind::Read, "cannot be read").caused_by(cause))?;
-    let args = ScanArgsParquet {
-        glob: false,
-        cache: false,
-        low_memory: true,
-        // An open file has no path that could name partitions; polars refuses to look for them.
-        hive_options: HiveOptions::new_disabled(),
-        ..ScanArgsParquet::default()
-    };
-    // An open file, not a path: polars takes paths for patterns, and wants them in UTF-8.
-    let sources = ScanSources::Files(Arc::from([file]));
-    let mut source = LazyFrame::scan_parquet_sources(sources, args).map_err(corrupt)?;
-    let schema = source.collect_schema().map_err(corrupt)?;
+pub(crate) fn recognise(mut file: File, options: &IngestOptions) -> Result<Recognised> {
+    let (size, footer) = read_footer(&mut file)?;
+    let (metadata, schema) = caught(|| {
+        let metadata = read_metadata(&mut Cursor::new(footer))?;
+        let schema = infer_schema(&metadata)?;
+        PolarsResult::Ok((metadata, schema))
+    })
+    .map_err(not_whole)?
+    .map_err(|cause| not_whole(cause.to_string()))?;
     let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();
     let (timestamp, values) = find_columns(&names, options)?;
-    let (timestamp, timestamp_type) = schema.get_at_index(timestamp).map_or_else(
-        || (PlSmallStr::EMPTY, DataType::Null),
-        |(name, kind)| (name.clone(), kind.clone()),
-    );
+    let fields: Vec<ArrowField> = std::iter::once(timestamp)
+        .chain(values.iter().copied())
+        .filter_map(|at| schema.get_at_index(at).map(|(_, field)| field.clone()))
+        .collect();
+    if let Some(nested) = fields.iter().find(|field| field.dtype.is_nested()) {
+        return Err(Error::new(
+            ErrorKind::Column,
+            format!(
+                "the column {} holds lists or structures, no single values",
+                quoted(nested.name.as_bytes())
+            ),
+        ));
+    }
+    let timestamp_type = fields
+        .first()
+        .map_or(DataType::Null, DataType::from_arrow_field);
     Ok(Recognised {
-        source,
-        timestamp,
+        file,
+        size,
+        metadata,
+        fields,
         timestamp_type,
         columns: values
             .iter()
             .map(|&at| names[at].trim().to_owned())
             .collect(),
-        values: values.iter().map(|&at| names[at].as_str().into()).collect(),
     })
+}
+
+fn not_whole(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(ErrorKind::Format, "not a whole parquet file").caused_by(cause)
+}
+
+fn unreadable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(ErrorKind::Format, "the parquet data cannot be read").caused_by(cause)
+}
+
+/// The file's size, and the bytes of its footer with all that follows it.
+fn read_footer(file: &mut File) -> Result<(u64, Vec<u8>)> {
+    let size = file
+        .seek(SeekFrom::End(0))
+        .map_err(|cause| Error::new(ErrorKind::Read, "cannot be read").caused_by(cause))?;
+    if size < TAIL + 4 {
+        return Err(not_whole(format!("it has {size} bytes")));
+    }
+    let tail = read_at(file, size - TAIL, TAIL)?;
+    let length = match tail[..] {
+        [a, b, c, d, b'P', b'A', b'R', b'1'] => u64::from(u32::from_le_bytes([a, b, c, d])),
+        [.., b'P', b'A', b'R', b'E'] => return Err(not_whole("its footer is encrypted")),
+        _ => return Err(not_whole("it does not end with PAR1")),
+    };
+    if length < 4 || length + TAIL > size {
+        return Err(not_whole(format!(
+            "a footer of {length} bytes in a file of {size}"
+        )));
+    }
+    if length > LARGEST_FOOTER {
+        return Err(not_whole(format!(
+            "its footer is longer than {} MiB",
+            LARGEST_FOOTER >> 20
+        )));
+    }
+    let footer = read_at(file, size - TAIL - length, length + TAIL)?;
+    Ok((size, footer))
+}
+
+/// `length` bytes from `place`; fewer are an error, as in a file cut short meanwhile.
+fn read_at(file: &mut File, place: u64, length: u64) -> Result<Vec<u8>> {
+    let failed = |cause| Error::new(ErrorKind::Read, "cannot be read").caused_by(cause);
+    let mut bytes = Vec::new();
+    usize::try_from(length)
+        .ok()
+        .and_then(|length| bytes.try_reserve_exact(length).ok())
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::Read,
+                format!("no memory for {} MiB of it", length >> 20),
+            )
+        })?;
+    file.seek(SeekFrom::Start(place)).map_err(failed)?;
+    file.take(length).read_to_end(&mut bytes).map_err(failed)?;
+    if (bytes.len() as u64) < length {
+        return Err(Error::new(
+            ErrorKind::Read,
+            "the file became shorter while it was read",
+        ));
+    }
+    Ok(bytes)
 }
 
 /// Reads all rows.
@@ -85,58 +174,139 @@ pub(crate) fn read(
     options: &IngestOptions,
     memory: &Arc<Memory>,
 ) -> Result<(SeriesBuilder, Dropped)> {
-    let reader = Arc::new(Mutex::new(Reader {
+    let mut reader = Reader {
         builder: SeriesBuilder::new(form.columns.clone(), Arc::clone(memory)),
         dropped: Dropped::default(),
         rows: 0,
         clock: Clock::new(&form.timestamp_type, options)?,
-        error: None,
-    }));
-    let pipeline = frame::select(form.source.clone(), &form.timestamp, &form.values)
-        .with_columns([form.clock_step()])
-        .with_columns(value_steps(form.values.len()));
-    let taker = reader.clone();
-    let sink = PlanCallback::new(move |batch: DataFrame| {
-        let mut reader = taker.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = reader.take(&batch) {
-            reader.error = Some(error);
-        }
-        Ok(reader.error.is_some())
-    });
-    let run = pipeline
-        .sink_batches(sink, true, Some(BATCH_ROWS))
-        .and_then(|sink| sink.collect_with_engine(Engine::Streaming));
-    let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(error) = reader.error.take() {
-        return Err(error);
-    }
-    run.map_err(|cause| {
-        Error::new(ErrorKind::Format, "the parquet data cannot be read")
-            .caused_by(cause.to_string())
-    })?;
-    let builder = std::mem::replace(
-        &mut reader.builder,
-        SeriesBuilder::new(Vec::new(), Arc::clone(memory)),
-    );
-    Ok((builder, reader.dropped.clone()))
-}
-
-impl Recognised {
-    /// Timestamps as whole numbers where the file has times, as text where it has anything else.
-    fn clock_step(&self) -> Expr {
-        let column = col(frame::TIMESTAMP);
-        match &self.timestamp_type {
-            DataType::Datetime(..) => column.to_physical().cast(DataType::Int64),
-            DataType::Date => column.to_physical().cast(DataType::Int64),
-            _ => column.cast(DataType::String),
+    };
+    let mut file = form.file;
+    for group in &form.metadata.row_groups {
+        let chunks = read_group(&mut file, form.size, group, &form.fields)?;
+        let rows = group.num_rows();
+        for start in (0..rows).step_by(SLICE_ROWS) {
+            let end = rows.min(start + SLICE_ROWS);
+            let slice = decode(&chunks, &form.fields, start, end)?;
+            // Eight bytes a cell: what the rows are once they are unpacked.
+            let unpacked = (reader.rows + slice.height() as u64) * 8 * form.fields.len() as u64;
+            if let Some(most) = options.max_bytes.filter(|&most| unpacked > most) {
+                return Err(too_many_bytes(most));
+            }
+            let batch = caught(|| numbers_of(slice, &form.timestamp_type, form.columns.len()))
+                .map_err(unreadable)?
+                .map_err(|cause| unreadable(cause.to_string()))?;
+            reader.take(&batch)?;
         }
     }
+    Ok((reader.builder, reader.dropped))
 }
 
-fn value_steps(count: usize) -> Vec<Expr> {
-    (0..count)
-        .map(|number| col(frame::value_name(number)).cast(DataType::Float64))
-        .collect()
+/// The bytes of a column in one row group.
+struct ColumnBytes<'a> {
+    about: &'a ColumnChunkMetadata,
+    bytes: Cursor<Buffer<u8>>,
+}
+
+/// Reads the bytes of the wanted columns of a row group.
+fn read_group<'a>(
+    file: &mut File,
+    size: u64,
+    group: &'a RowGroupMetadata,
+    fields: &[ArrowField],
+) -> Result<Vec<ColumnBytes<'a>>> {
+    let mut chunks = Vec::new();
+    let mut held = 0;
+    for field in fields {
+        let mut columns = group
+            .columns_under_root_iter(&field.name)
+            .into_iter()
+            .flatten();
+        let (Some(about), None) = (columns.next(), columns.next()) else {
+            return Err(unreadable(format!(
+                "a row group has not one column {}",
+                quoted(field.name.as_bytes())
+            )));
+        };
+        let start = about
+            .dictionary_page_offset()
+            .unwrap_or(about.data_page_offset());
+        let place = u64::try_from(start).ok();
+        let length = u64::try_from(about.compressed_size()).ok();
+        let (Some(place), Some(length)) = (place, length) else {
+            return Err(unreadable("a column lies at a negative place"));
+        };
+        if place.checked_add(length).is_none_or(|end| end > size) {
+            return Err(unreadable(format!(
+                "a column at byte {place} of {length} bytes, in a file of {size}"
+            )));
+        }
+        held += length;
+        if held > LARGEST_GROUP {
+            return Err(unreadable(format!(
+                "the columns of a row group are larger than {} MiB",
+                LARGEST_GROUP >> 20
+            )));
+        }
+        let bytes = Cursor::new(read_at(file, place, length)?.into());
+        chunks.push(ColumnBytes { about, bytes });
+    }
+    Ok(chunks)
+}
+
+/// The rows from `start` to `end` of a row group, the columns under the names of their roles' source.
+fn decode(
+    chunks: &[ColumnBytes<'_>],
+    fields: &[ArrowField],
+    start: usize,
+    end: usize,
+) -> Result<DataFrame> {
+    let columns = chunks
+        .par_iter()
+        .zip(fields)
+        .enumerate()
+        .map(|(number, (chunk, field))| {
+            let series = caught(|| {
+                let pages =
+                    PageReader::new(chunk.bytes.clone(), chunk.about, Vec::new(), LARGEST_PAGE);
+                let (arrays, _) = column_iter_to_arrays(
+                    vec![BasicDecompressor::new(pages, Vec::new())],
+                    vec![&chunk.about.descriptor().descriptor.primitive_type],
+                    field.clone(),
+                    Some(Filter::new_ranged(start, end)),
+                )?;
+                Series::try_from((field, arrays))
+            })
+            .map_err(unreadable)?
+            .map_err(|cause| unreadable(cause.to_string()))?;
+            if series.len() != end - start {
+                return Err(unreadable(format!(
+                    "a row group has {} rows where {} are promised",
+                    start + series.len(),
+                    end
+                )));
+            }
+            let role = match number {
+                0 => frame::TIMESTAMP.into(),
+                _ => frame::value_name(number - 1),
+            };
+            Ok(series.with_name(role).into_column())
+        })
+        .collect::<Result<Vec<_>>>()?;
+    DataFrame::new(end - start, columns).map_err(frame::internal)
+}
+
+/// Timestamps as whole numbers where the file has times, as text where it has anything else; values as `f64`.
+fn numbers_of(slice: DataFrame, times: &DataType, values: usize) -> PolarsResult<DataFrame> {
+    let time = col(frame::TIMESTAMP);
+    let time = match times {
+        DataType::Datetime(..) | DataType::Date => time.to_physical().cast(DataType::Int64),
+        _ => time.cast(DataType::String),
+    };
+    let mut steps = vec![time];
+    for number in 0..values {
+        steps.push(col(frame::value_name(number)).cast(DataType::Float64));
+    }
+    slice.lazy().select(steps).collect()
 }
 
 /// How a cell of the timestamp column becomes microseconds.
@@ -198,7 +368,6 @@ struct Reader {
     dropped: Dropped,
     rows: u64,
     clock: Clock,
-    error: Option<Error>,
 }
 
 impl Reader {

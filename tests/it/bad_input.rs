@@ -101,7 +101,7 @@ fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "truncated.parquet",
             table[..table.len() / 2].to_vec(),
-            "not a whole parquet file: parquet: File out of specification: The file must end with PAR1",
+            "not a whole parquet file: it does not end with PAR1",
         ),
         (
             "utf16-big.csv",

@@ -10,6 +10,7 @@ mod evaluating;
 mod faults;
 mod generating;
 mod graphs;
+mod hostile;
 mod incidents;
 mod outputs;
 mod reading;

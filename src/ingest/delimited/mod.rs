@@ -129,10 +129,7 @@ fn read_header(header: &[u8], options: &IngestOptions) -> Result<(Layout, Vec<St
     for delimiter in *b",;\t|" {
         let mut fields = Vec::new();
         split(header, delimiter, quotes, &mut fields);
-        let names: Vec<String> = fields
-            .iter()
-            .map(|field| String::from_utf8_lossy(field).into_owned())
-            .collect();
+        let names: Vec<String> = fields.iter().map(|field| name_of(field)).collect();
         match find_columns(&names, options) {
             Ok((timestamp, values)) => {
                 let columns = values
@@ -144,6 +141,7 @@ fn read_header(header: &[u8], options: &IngestOptions) -> Result<(Layout, Vec<St
                     fields: names.len(),
                     timestamp,
                     values,
+                    header: fields.iter().map(|field| field.to_vec()).collect(),
                 };
                 return Ok((layout, columns));
             }
@@ -158,6 +156,15 @@ fn read_header(header: &[u8], options: &IngestOptions) -> Result<(Layout, Vec<St
         || Error::new(ErrorKind::Column, "no columns"),
         |(_, error)| error,
     ))
+}
+
+/// A column's name. Bytes that are not UTF-8 are taken for Latin-1, in which every byte is a character:
+/// a name read wrongly is at worst not found, and then shown.
+fn name_of(field: &[u8]) -> String {
+    match std::str::from_utf8(field) {
+        Ok(name) => name.to_owned(),
+        Err(_) => field.iter().copied().map(char::from).collect(),
+    }
 }
 
 /// Finds the wanted columns among `names`, without regard to case and surrounding blanks.
@@ -318,51 +325,69 @@ impl TextScan {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads up to [`BATCH_BLOCKS`] blocks on this thread while rayon parses those already read.
-    fn next_batch(&self, state: &mut State) -> Result<Vec<Rows>> {
-        let mut first = Vec::new();
-        state.text.next_block(&mut first)?;
-        if state.text.at_end() || first.len() < BLOCK_BYTES / 2 {
-            let mut time = self.time.parser();
-            return Ok(vec![parse_block(&first, &self.layout, &mut time)]);
-        }
-        let parsed: Vec<Mutex<Option<Rows>>> =
-            (0..BATCH_BLOCKS).map(|_| Mutex::default()).collect();
-        // Buffers go round: as many as the workers can have in hand, and a few read ahead.
-        let buffers = 2 * rayon::current_num_threads() + 2;
-        let (give_back, free) = crossbeam_channel::bounded(buffers);
-        let mut outcome = Ok(());
-        rayon::in_place_scope(|scope| {
-            let mut block = first;
-            for (number, slot) in parsed.iter().enumerate() {
-                let give_back = give_back.clone();
-                let full = std::mem::take(&mut block);
-                scope.spawn(move |_| {
-                    let mut time = self.time.parser();
-                    let rows = parse_block(&full, &self.layout, &mut time);
-                    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(rows);
-                    // Nobody waits for the buffer once the batch is read.
-                    let _ = give_back.try_send(full);
-                });
-                if state.text.at_end() || number + 1 == BATCH_BLOCKS {
-                    break;
-                }
-                block = if number + 1 < buffers {
-                    Vec::new()
-                } else {
-                    free.recv().unwrap_or_default()
-                };
-                outcome = state.text.next_block(&mut block);
-                if outcome.is_err() || block.is_empty() {
-                    break;
-                }
+    fn next_batch(&self, text: &mut TextReader) -> Result<Vec<Rows>> {
+        side_by_side(text, |block| {
+            parse_block(block, &self.layout, &mut self.time.parser())
+        })
+    }
+}
+
+/// Reads up to [`BATCH_BLOCKS`] blocks on this thread while rayon's threads `parse` those already read.
+fn side_by_side(text: &mut TextReader, parse: impl Fn(&[u8]) -> Rows + Sync) -> Result<Vec<Rows>> {
+    let mut first = Vec::new();
+    text.next_block(&mut first)?;
+    if text.at_end() || first.len() < BLOCK_BYTES / 2 {
+        return Ok(vec![parse(&first)]);
+    }
+    let parsed: Vec<Mutex<Option<Rows>>> = (0..BATCH_BLOCKS).map(|_| Mutex::default()).collect();
+    // Buffers go round: as many as the workers can have in hand, and a few read ahead.
+    let buffers = 2 * rayon::current_num_threads() + 2;
+    let (home, free) = crossbeam_channel::bounded(buffers);
+    let mut outcome = Ok(());
+    rayon::in_place_scope(|scope| {
+        let mut block = first;
+        for (number, slot) in parsed.iter().enumerate() {
+            let full = Lent {
+                bytes: std::mem::take(&mut block),
+                home: home.clone(),
+            };
+            let parse = &parse;
+            scope.spawn(move |_| {
+                let rows = parse(&full.bytes);
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(rows);
+            });
+            if text.at_end() || number + 1 == BATCH_BLOCKS {
+                break;
             }
-        });
-        outcome?;
-        Ok(parsed
-            .into_iter()
-            .map_while(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner))
-            .collect())
+            block = if number + 1 < buffers {
+                Vec::new()
+            } else {
+                free.recv().unwrap_or_default()
+            };
+            outcome = text.next_block(&mut block);
+            if outcome.is_err() || block.is_empty() {
+                break;
+            }
+        }
+    });
+    outcome?;
+    Ok(parsed
+        .into_iter()
+        .map_while(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .collect())
+}
+
+/// A buffer in a parser's hands. It comes home however the parser ends: the reader waits for it, and
+/// would wait for ever where a panic took it away.
+struct Lent {
+    bytes: Vec<u8>,
+    home: crossbeam_channel::Sender<Vec<u8>>,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        // Nobody waits for the buffer once the batch is read.
+        let _ = self.home.try_send(std::mem::take(&mut self.bytes));
     }
 }
 
@@ -377,17 +402,12 @@ impl AnonymousScan for TextScan {
 
     fn scan(&self, options: AnonymousScanArgs) -> PolarsResult<DataFrame> {
         let mut state = self.lock();
-        let parts = match self.next_batch(&mut state) {
-            Ok(parts) => parts,
-            Err(error) => {
-                let text = error.to_string();
-                state.error = Some(error);
-                polars_bail!(ComputeError: "{}", text);
-            }
-        };
+        let parts = self
+            .next_batch(&mut state.text)
+            .map_err(|error| state.stop(error))?;
         let mut batch: Option<DataFrame> = None;
         for rows in parts {
-            state.count(&rows);
+            state.count(&rows).map_err(|error| state.stop(error))?;
             let part = self.frame(rows, options.with_columns.as_deref())?;
             match &mut batch {
                 Some(batch) => {
@@ -424,7 +444,22 @@ impl TextScan {
 }
 
 impl State {
-    fn count(&mut self, rows: &Rows) {
+    /// Keeps `error` for the caller, and makes of it one of polars'.
+    fn stop(&mut self, error: Error) -> PolarsError {
+        let text = error.to_string();
+        self.error = Some(error);
+        polars_err!(ComputeError: "{}", text)
+    }
+
+    /// Counts what became of the rows of the next block.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Format`] where the block cannot be read without doubt.
+    fn count(&mut self, rows: &Rows) -> Result<()> {
+        if let Some(refused) = &rows.refused {
+            return Err(Error::new(ErrorKind::Format, refused.reason.clone())
+                .on_line(self.lines + refused.line + 1));
+        }
         for drop in &rows.first_drops {
             self.dropped.name(DroppedRow {
                 line: self.lines + drop.line + 1,
@@ -433,5 +468,9 @@ impl State {
         }
         self.dropped.rows += rows.dropped;
         self.lines += rows.lines;
+        Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,39 @@ pub(crate) struct Layout {
     pub(crate) fields: usize,
     pub(crate) timestamp: usize,
     pub(crate) values: Vec<usize>,
+    /// The header's cells, by which a header repeated among the rows is known.
+    pub(crate) header: Vec<Vec<u8>>,
+}
+
+impl Layout {
+    /// Whether a record of `cells` is a header too, of the same columns at other places: every number
+    /// behind it would be taken for another column's.
+    fn is_other_header(&self, cells: &[&[u8]]) -> bool {
+        let place_of = |field: usize| {
+            let name = self.header.get(field)?;
+            cells
+                .iter()
+                .position(|cell| cell.eq_ignore_ascii_case(name))
+        };
+        let mut moved = false;
+        for &field in std::iter::once(&self.timestamp).chain(&self.values) {
+            match place_of(field) {
+                Some(place) => moved |= place != field,
+                None => return false,
+            }
+        }
+        moved
+    }
+
+    /// Whether one of the wanted columns' cells goes over a line end, which no time or number does.
+    fn wants_line_end(&self, cells: &[&[u8]]) -> bool {
+        let mut wanted = std::iter::once(&self.timestamp).chain(&self.values);
+        wanted.any(|&field| {
+            cells
+                .get(field)
+                .is_some_and(|cell| memchr::memchr(b'\n', cell).is_some())
+        })
+    }
 }
 
 /// The usable rows of a block, and what became of the others.
@@ -28,6 +61,8 @@ pub(crate) struct Rows {
     pub(crate) first_drops: Vec<DroppedRow>,
     /// Line ends in the block.
     pub(crate) lines: u64,
+    /// Why the whole text cannot be read without doubt, with the line; counted as in `first_drops`.
+    pub(crate) refused: Option<DroppedRow>,
 }
 
 /// A row that could not be used.
@@ -99,7 +134,20 @@ impl<'a> BlockParser<'a, '_> {
             else {
                 break;
             };
-            self.record(&rest[..length], quotes);
+            let record = &rest[..length];
+            let first_line = match quotes {
+                Quotes::Closed => memchr::memchr(b'\n', record),
+                _ => None,
+            };
+            if let Some(first_line) = first_line
+                && !self.is_one_record(record, first_line)
+            {
+                self.record(&rest[..first_line], Quotes::Broken);
+                self.rows.lines += 1;
+                place += first_line + 1;
+                continue;
+            }
+            self.record(record, quotes);
             if is_pair {
                 time_length = self.cells.first().map_or(0, |cell| cell.len());
             }
@@ -135,8 +183,45 @@ impl<'a> BlockParser<'a, '_> {
         Some(end + 1)
     }
 
+    /// Whether several lines that quotes hold together are one record. They are not where a wanted cell
+    /// goes over the line end: then a quote is missing, and the first line alone is lost. Where a cell
+    /// that is not wanted holds lines that are rows by themselves, nobody can tell.
+    fn is_one_record(&mut self, record: &'a [u8], first_line: usize) -> bool {
+        record::split_quoted(record, self.layout.delimiter, &mut self.cells);
+        if self.layout.wants_line_end(&self.cells) {
+            return false;
+        }
+        // Its own cells may stand on its first line or on its last, and on no other.
+        let last_line = memchr::memrchr(b'\n', record).unwrap_or(first_line);
+        let mut inner = record[first_line..last_line].split(|&byte| byte == b'\n');
+        if inner.any(|line| self.is_row(line))
+            || (self.is_row(&record[..first_line]) && self.is_row(&record[last_line + 1..]))
+        {
+            self.refuse(|| {
+                "a quoted field goes over lines that are rows by themselves: a quote is missing or \
+                 out of place"
+                    .to_owned()
+            });
+        }
+        true
+    }
+
+    /// Whether `line` would be a row if its quotes were none.
+    fn is_row(&mut self, line: &'a [u8]) -> bool {
+        record::split_plain(line, self.layout.delimiter, &mut self.cells);
+        self.row().is_ok()
+    }
+
     /// The general way for any record.
     fn record(&mut self, record: &'a [u8], quotes: Quotes) {
+        if let Some(place) = memchr::memchr(0, record) {
+            return self.refuse(|| {
+                format!(
+                    "binary content, no text log: byte {} of the line is NUL",
+                    place + 1
+                )
+            });
+        }
         let delimiter = self.layout.delimiter;
         match quotes {
             Quotes::None => record::split_plain(record, delimiter, &mut self.cells),
@@ -156,6 +241,10 @@ impl<'a> BlockParser<'a, '_> {
                     column.push(number);
                 }
             }
+            Err(_) if self.layout.is_other_header(&self.cells) => self.refuse(|| {
+                "another header, with the columns at other places: files of two forms are glued together"
+                    .to_owned()
+            }),
             Err(reason) => self.drop_row(|| reason.text()),
         }
     }
@@ -182,6 +271,14 @@ impl<'a> BlockParser<'a, '_> {
                 layout.timestamp + 1,
             ))?;
         self.time.parse(cell).ok_or(Unusable::Time(cell))
+    }
+
+    fn refuse(&mut self, reason: impl FnOnce() -> String) {
+        let line = self.rows.lines;
+        self.rows.refused.get_or_insert_with(|| DroppedRow {
+            line,
+            reason: reason(),
+        });
     }
 
     fn drop_row(&mut self, reason: impl FnOnce() -> String) {
@@ -255,6 +352,7 @@ mod tests {
             fields: 2,
             timestamp: 0,
             values: vec![1],
+            header: vec![b"timestamp".to_vec(), b"value".to_vec()],
         }
     }
 
@@ -295,12 +393,77 @@ mod tests {
             fields: 4,
             timestamp: 2,
             values: vec![3, 0],
+            header: [&b"out"[..], b"host", b"time", b"in"]
+                .map(<[u8]>::to_vec)
+                .to_vec(),
         };
         let rows = parse("1;x;2026-01-01;2\r\n3;\"a;b\";2026-01-02;4\r\n", &layout);
         assert_eq!(rows.values, [[2.0, 4.0], [1.0, 3.0]]);
         assert_eq!(
             rows.timestamps_us[1] - rows.timestamps_us[0],
             86_400_000_000
+        );
+    }
+
+    /// The refusal of rows `host,timestamp,value`, with its line.
+    fn refusal(block: &str) -> Option<(u64, String)> {
+        let layout = Layout {
+            delimiter: b',',
+            fields: 3,
+            timestamp: 1,
+            values: vec![2],
+            header: [&b"host"[..], b"timestamp", b"value"]
+                .map(<[u8]>::to_vec)
+                .to_vec(),
+        };
+        let refused = parse(block, &layout).refused?;
+        Some((refused.line, refused.reason))
+    }
+
+    #[test]
+    fn quotes_that_would_swallow_rows_are_never_believed() {
+        // Of two columns both are wanted: the line of the lone quote is lost, and no line behind it.
+        let rows = parse(
+            "2026-01-01,\"1\n2026-01-02,2\n2026-01-03,3\"\n2026-01-04,4\n",
+            &pair(),
+        );
+        assert_eq!(rows.values, [[2.0, 4.0]]);
+        assert_eq!((rows.dropped, rows.lines), (2, 4));
+        assert_eq!(rows.first_drops[0].line, 0);
+        assert_eq!(rows.first_drops[1].line, 2);
+        // A column of text may hold lines, but none that are rows.
+        assert_eq!(refusal("\"a\nb,c\n\",2026-01-01,1\n"), None);
+        let (line, reason) =
+            refusal("x,2026-01-01,1\n\"a,2026-01-02,2\nb,2026-01-03,3\nc\",2026-01-04,4\n")
+                .unwrap();
+        assert_eq!(line, 1);
+        assert!(
+            reason.starts_with("a quoted field goes over lines"),
+            "{reason}"
+        );
+    }
+
+    #[test]
+    fn a_header_in_the_middle_is_a_row_without_number_and_one_of_other_columns_refused() {
+        let rows = parse("2026-01-01,1\ntimestamp,value\n2026-01-02,2\n", &pair());
+        assert_eq!((rows.values, rows.dropped), (vec![vec![1.0, 2.0]], 1));
+        assert_eq!(refusal("a,2026-01-01,1\nhost,timestamp,value\n"), None);
+        let (line, reason) = refusal("a,2026-01-01,1\nhost,value,Timestamp\n").unwrap();
+        assert_eq!(line, 1);
+        assert!(reason.starts_with("another header"), "{reason}");
+    }
+
+    #[test]
+    fn nul_in_any_row_is_refused_with_its_line() {
+        let (line, reason) = refusal("a,2026-01-01,1\nb\0,2026-01-02,2\n").unwrap();
+        assert_eq!(
+            (line, reason.as_str()),
+            (1, "binary content, no text log: byte 2 of the line is NUL")
+        );
+        assert!(
+            parse("2026-01-01,1\n2026-01-02,\x002\n", &pair())
+                .refused
+                .is_some()
         );
     }
 
