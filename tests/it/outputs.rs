@@ -513,7 +513,7 @@ fn inputs_of_one_name_never_write_one_file() {
     );
     run.ends(0);
     let files = work.files("out");
-    assert_eq!(files.len(), 4 + 3, "{files:?}");
+    assert_eq!(files.len(), 4 + 5, "{files:?}");
     let sources: Vec<String> = combined_csv(&work.text("out/anomalies.csv"))
         .into_iter()
         .map(|row| row.0)

@@ -7,6 +7,18 @@ use crate::forest::depth::average_depth;
 
 /// Bins. Half or twice as many score about the same.
 const BINS: usize = 32;
+/// Bins farther away than this are all as far.
+const FARTHEST: i64 = 1 << 40;
+/// One over each distance between two bins.
+const ONE_OVER: [f64; BINS] = {
+    let mut table = [0.0; BINS];
+    let mut distance = 1;
+    while distance < BINS {
+        table[distance] = 1.0 / distance as f64;
+        distance += 1;
+    }
+    table
+};
 /// Numbers are squeezed from so many times their usual size on.
 const SQUEEZED_FROM: f64 = 48.0;
 /// Numbers that only fill the histogram before the first is scored.
@@ -113,43 +125,59 @@ impl Histogram {
         squeeze(number, self.squeezed_from)
     }
 
-    /// The bin of a number, as a whole number that may lie outside of the bins.
-    fn bin_of(&self, number: f64) -> f64 {
-        ((number - self.low) / self.width).floor()
+    /// The bin of a number, which may lie outside of the bins: then no farther than a great many.
+    fn bin_of(&self, number: f64) -> i64 {
+        let place = (number - self.low) / self.width;
+        // Rounded down: a conversion alone rounds towards 0.
+        let towards_zero = place as i64;
+        let bin = towards_zero - i64::from(place < towards_zero as f64);
+        bin.clamp(-FARTHEST, FARTHEST)
     }
 
     fn novelty(&self, number: f64) -> f64 {
         let bin = self.bin_of(number);
         let (own, below, above) = match bin {
-            bin if bin < 0.0 => (None, 0, self.occupied),
-            bin if bin >= BINS as f64 => (None, self.occupied, 0),
+            bin if bin < 0 => (None, 0, self.occupied),
+            bin if bin >= BINS as i64 => (None, self.occupied, 0),
             bin => {
-                let bin = bin as usize;
                 let bit = 1u32 << bin;
+                let below = self.occupied & (bit - 1);
                 (
-                    Some(bin),
-                    self.occupied & (bit - 1),
+                    Some(bin as usize),
+                    below,
                     self.occupied & !(bit | (bit - 1)),
                 )
             }
         };
         let mut depth = own.map_or(0.0, |bin| self.leaf_depths[bin]);
         // On either side the nearest bin adds 1, each farther one the gap behind it over its distance.
+        let over = |distance: i64| match ONE_OVER.get(distance as usize) {
+            Some(&one_over) => one_over,
+            None => 1.0 / distance as f64,
+        };
         let mut rest = below;
-        let mut nearer = None;
-        while rest != 0 {
-            let at = f64::from(u32::BITS - 1 - rest.leading_zeros());
-            depth += nearer.map_or(1.0, |nearer: f64| (nearer - at) / (bin - at));
-            nearer = Some(at);
-            rest &= !(1 << (at as u32));
+        if rest != 0 {
+            let mut nearer = i64::from(u32::BITS - 1 - rest.leading_zeros());
+            rest &= !(1 << nearer);
+            depth += 1.0;
+            while rest != 0 {
+                let at = i64::from(u32::BITS - 1 - rest.leading_zeros());
+                depth += (nearer - at) as f64 * over(bin - at);
+                nearer = at;
+                rest &= !(1 << at);
+            }
         }
         let mut rest = above;
-        let mut nearer = None;
-        while rest != 0 {
-            let at = f64::from(rest.trailing_zeros());
-            depth += nearer.map_or(1.0, |nearer: f64| (at - nearer) / (at - bin));
-            nearer = Some(at);
+        if rest != 0 {
+            let mut nearer = i64::from(rest.trailing_zeros());
             rest &= rest - 1;
+            depth += 1.0;
+            while rest != 0 {
+                let at = i64::from(rest.trailing_zeros());
+                depth += (at - nearer) as f64 * over(at - bin);
+                nearer = at;
+                rest &= rest - 1;
+            }
         }
         // c(n + 1) = 2 H(n) - 2 n / (n + 1)
         let average = 2.0 * self.harmonic - 2.0 * self.total / (self.total + 1.0);
@@ -158,8 +186,8 @@ impl Histogram {
 
     fn count(&mut self, number: f64) {
         let mut bin = self.bin_of(number);
-        while !(bin >= 0.0 && bin < BINS as f64) {
-            self.widen(bin < 0.0);
+        while !(0..BINS as i64).contains(&bin) {
+            self.widen(bin < 0);
             bin = self.bin_of(number);
         }
         let bin = bin as usize;
@@ -196,7 +224,9 @@ impl Histogram {
 /// `number` in units of `from`: as it is while it is smaller, by its logarithm where it is larger.
 pub(super) fn squeeze(number: f64, from: f64) -> f64 {
     // The quotient of a large number and a tiny unit is beyond the largest number.
-    (number / from).clamp(-1e300, 1e300).asinh()
+    let size = (number / from).abs().min(1e150);
+    // The inverse hyperbolic sine, which is slower where it is exact to the last bit for small numbers.
+    (size + (size * size + 1.0).sqrt()).ln().copysign(number)
 }
 
 #[cfg(test)]

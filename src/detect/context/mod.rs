@@ -24,7 +24,6 @@ mod histogram;
 mod past;
 mod spread;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -92,7 +91,7 @@ pub struct ContextColumn {
     first: Vec<(i64, f64)>,
     last_us: i64,
     /// Logarithms of the last values, and the size of a value from which on they are logarithms.
-    recent: VecDeque<f64>,
+    recent: Recent<LONG>,
     logarithmic_from: f64,
     days: Option<Days>,
     by_day: Novelty,
@@ -121,7 +120,7 @@ impl ContextColumn {
             clock: Clock::Unknown,
             first: Vec::new(),
             last_us: 0,
-            recent: VecDeque::with_capacity(LONG),
+            recent: Recent::new(),
             logarithmic_from: 1.0,
             days: None,
             by_day: Novelty::new(),
@@ -181,15 +180,7 @@ impl ContextColumn {
     }
 
     fn judge(&mut self, timestamp_us: i64, scaled: f64, value: f64) -> ContextRow {
-        if self.recent.len() == LONG {
-            self.recent.pop_front();
-        }
-        self.recent
-            .push_back(squeeze(scaled, self.logarithmic_from));
-        let mean = match self.recent.len() {
-            LONG => Some(self.recent.iter().sum::<f64>() / LONG as f64),
-            _ => None,
-        };
+        let mean = self.recent.push(squeeze(scaled, self.logarithmic_from));
         let seen = match (&mut self.days, self.clock) {
             (Some(days), Clock::Step(step_us)) => {
                 let gap = timestamp_us.saturating_sub(self.last_us);
@@ -270,10 +261,41 @@ fn expectation(scaled: f64, spread: &Spread) -> Expectation {
     }
 }
 
+/// The last `N` numbers.
+#[derive(Debug, Clone)]
+struct Recent<const N: usize> {
+    numbers: [f64; N],
+    place: usize,
+    count: usize,
+}
+
+impl<const N: usize> Recent<N> {
+    fn new() -> Self {
+        Self {
+            numbers: [0.0; N],
+            place: 0,
+            count: 0,
+        }
+    }
+
+    /// Adds a number; the mean of the last `N`, or NaN while there are fewer.
+    fn push(&mut self, number: f64) -> f64 {
+        self.numbers[self.place] = number;
+        self.place = (self.place + 1) % N;
+        self.count = (self.count + 1).min(N);
+        // Summed anew: a running sum would never forget the rounding errors of a flood.
+        match self.count == N {
+            true => self.numbers.iter().sum::<f64>() / N as f64,
+            false => f64::NAN,
+        }
+    }
+}
+
 /// How novel residuals are, over one, two, [`SHORT`] and [`LONG`] rows.
 #[derive(Debug, Clone)]
 struct Novelty {
-    recent: VecDeque<f64>,
+    recent: Recent<SHORT>,
+    before: f64,
     single: Histogram,
     double: Histogram,
     short: Histogram,
@@ -283,7 +305,8 @@ struct Novelty {
 impl Novelty {
     fn new() -> Self {
         Self {
-            recent: VecDeque::with_capacity(SHORT),
+            recent: Recent::new(),
+            before: f64::NAN,
             single: Histogram::new(),
             double: Histogram::new(),
             short: Histogram::new(),
@@ -297,19 +320,16 @@ impl Novelty {
 
     /// The novelty of the next row, in [0, 1].
     fn push(&mut self, residual: f64, mean_residual: Option<f64>) -> f64 {
-        let before = self.recent.back().copied();
-        if self.recent.len() == SHORT {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(residual);
-        let single = self.single.push(residual.abs());
-        let double = before.map_or(0.0, |before| self.double.push((residual + before) / 2.0));
-        let short = match self.recent.len() {
-            SHORT => self
-                .short
-                .push(self.recent.iter().sum::<f64>() / SHORT as f64),
-            _ => 0.0,
+        let novel = |histogram: &mut Histogram, number: f64| match number.is_nan() {
+            true => 0.0,
+            false => histogram.push(number),
         };
+        let double = (residual + self.before) / 2.0;
+        self.before = residual;
+        let short = self.recent.push(residual);
+        let single = self.single.push(residual.abs());
+        let double = novel(&mut self.double, double);
+        let short = novel(&mut self.short, short);
         let long = mean_residual.map_or(0.0, |residual| self.long.push(residual.abs()));
         // A power mean leans towards the highest, but one feature alone hardly raises an alarm.
         let fourth = |score: f64| score.powi(2).powi(2);
@@ -347,43 +367,67 @@ pub(super) fn judge(series: &Series, notes: &mut Vec<String>) -> Result<Kept> {
     for part in series.parts() {
         let chunk = series.read(part)?;
         chunk.timestamps_us(&mut times);
-        // Columns know nothing of each other: they can be walked side by side.
-        let judged: Vec<Vec<ContextRow>> = columns
-            .par_iter_mut()
-            .enumerate()
-            .map(|(number, column)| {
-                let rows = times.iter().zip(chunk.values(number));
-                rows.map(|(&time, &value)| column.push(time, value))
-                    .collect()
-            })
-            .collect();
-        let day = columns[0].day();
-        let mut out: Vec<Vec<f64>> =
-            vec![Vec::with_capacity(times.len()); 4 + usize::from(several)];
-        for row in 0..times.len() {
-            let most_novel = (0..judged.len())
-                .reduce(
-                    |best, next| match judged[next][row].novelty > judged[best][row].novelty {
-                        true => next,
-                        false => best,
-                    },
-                )
-                .unwrap_or(0);
-            let ContextRow { novelty, expected } = judged[most_novel][row];
-            out[0].push(filter.push(novelty, day));
-            out[1].push(expected.value);
-            out[2].push(expected.spread);
-            out[3].push(novelty);
-            if several {
-                out[4].push(most_novel as f64);
+        let mut out = Judged::with_room(times.len(), several);
+        match columns.as_mut_slice() {
+            [column] => {
+                for (&time, &value) in times.iter().zip(chunk.values(0)) {
+                    let row = column.push(time, value);
+                    out.push(filter.push(row.novelty, column.day()), &row, 0);
+                }
+            }
+            columns => {
+                // Columns know nothing of each other: they can be walked side by side.
+                let judged: Vec<Vec<ContextRow>> = columns
+                    .par_iter_mut()
+                    .enumerate()
+                    .map(|(number, column)| {
+                        let rows = times.iter().zip(chunk.values(number));
+                        rows.map(|(&time, &value)| column.push(time, value))
+                            .collect()
+                    })
+                    .collect();
+                let day = columns[0].day();
+                for row in 0..times.len() {
+                    let novelty = |column: usize| judged[column][row].novelty;
+                    let most_novel = (1..judged.len()).fold(0, |best, next| {
+                        match novelty(next) > novelty(best) {
+                            true => next,
+                            false => best,
+                        }
+                    });
+                    let score = filter.push(novelty(most_novel), day);
+                    out.push(score, &judged[most_novel][row], most_novel);
+                }
             }
         }
-        kept.push(Chunk::untimed(out))?;
+        kept.push(Chunk::untimed(out.columns))?;
     }
     if series.rows() >= LEAST_ROWS {
         notes.extend(columns[0].notice());
     }
     Ok(Kept::new(kept.finish()?, Stretch::Depth(1.0)))
+}
+
+/// Columns of judged rows, as they are kept.
+struct Judged {
+    columns: Vec<Vec<f64>>,
+}
+
+impl Judged {
+    fn with_room(rows: usize, several: bool) -> Self {
+        let column = || Vec::with_capacity(rows);
+        Self {
+            columns: (0..4 + usize::from(several)).map(|_| column()).collect(),
+        }
+    }
+
+    fn push(&mut self, score: f64, row: &ContextRow, column: usize) {
+        let Expectation { value, spread } = row.expected;
+        let cells = [score, value, spread, row.novelty, column as f64];
+        for (column, cell) in self.columns.iter_mut().zip(cells) {
+            column.push(cell);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -21,17 +21,19 @@ pub(super) struct Days {
     day: usize,
     /// Days that fit.
     days: usize,
+    /// The last slots, in a ring.
     slots: Vec<Slot>,
-    /// Number of slots written so far.
+    /// Number of slots written so far, and the place in the ring of the next.
     next: usize,
+    place: usize,
 }
 
 /// What is remembered of a slot.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Slot {
     pub(super) value: f64,
-    /// `None` where there were too few rows.
-    pub(super) mean: Option<f64>,
+    /// NaN where there were too few rows.
+    pub(super) mean: f64,
 }
 
 /// What earlier days say of a row.
@@ -55,6 +57,7 @@ impl Days {
             days,
             slots: Vec::new(),
             next: 0,
+            place: 0,
         })
     }
 
@@ -79,17 +82,23 @@ impl Days {
     }
 
     fn last(&self) -> Option<&Slot> {
-        let before = self.next.checked_sub(1)?;
-        self.slots.get(before % self.capacity())
+        let place = match self.place {
+            0 => self.slots.len().checked_sub(1)?,
+            place => place - 1,
+        };
+        self.slots.get(place)
     }
 
     fn write(&mut self, slot: Slot) {
-        let capacity = self.capacity();
-        match self.slots.get_mut(self.next % capacity) {
+        match self.slots.get_mut(self.place) {
             Some(old) => *old = slot,
             None => self.slots.push(slot),
         }
         self.next += 1;
+        self.place += 1;
+        if self.place == self.capacity() {
+            self.place = 0;
+        }
     }
 
     /// Looks at the next row, then remembers it. `None` within the first day.
@@ -105,30 +114,39 @@ impl Days {
             true => residual,
             false => best,
         };
-        let mut seen = Seen {
-            residual: f64::INFINITY,
-            mean_residual: None,
-            expected: row.value,
-        };
+        let (mut residual, mut mean_residual) = (f64::INFINITY, f64::INFINITY);
         let mut same_time = [0.0; DAYS];
         let mut known = 0;
         for day in 1..=self.days {
-            let Some(at) = self.next.checked_sub(day * self.day) else {
+            let back = day * self.day;
+            if back > self.next {
                 break;
-            };
-            for slot in at.saturating_sub(BESIDE)..=at + BESIDE {
-                let earlier = self.slots[slot % capacity];
-                seen.residual = nearer(seen.residual, row.value - earlier.value);
-                if let (Some(mean), Some(earlier)) = (row.mean, earlier.mean) {
-                    let nearest = seen.mean_residual.unwrap_or(f64::INFINITY);
-                    seen.mean_residual = Some(nearer(nearest, mean - earlier));
+            }
+            // The slot before the first of all is the first one: it holds nothing else.
+            let first = if back == self.next { 0 } else { BESIDE };
+            let mut place = self.place + capacity - back - first;
+            if place >= capacity {
+                place -= capacity;
+            }
+            for beside in 0..=first + BESIDE {
+                let earlier = self.slots[place];
+                residual = nearer(residual, row.value - earlier.value);
+                mean_residual = nearer(mean_residual, row.mean - earlier.mean);
+                if beside == first {
+                    same_time[known] = earlier.value;
+                }
+                place += 1;
+                if place == capacity {
+                    place = 0;
                 }
             }
-            same_time[known] = self.slots[at % capacity].value;
             known += 1;
         }
-        seen.expected = middle(&mut same_time[..known]).unwrap_or(row.value);
-        seen
+        Seen {
+            residual,
+            mean_residual: mean_residual.is_finite().then_some(mean_residual),
+            expected: middle(&mut same_time[..known]).unwrap_or(row.value),
+        }
     }
 }
 
@@ -175,10 +193,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn slot(value: f64) -> Slot {
-        Slot {
-            value,
-            mean: Some(value),
-        }
+        Slot { value, mean: value }
     }
 
     #[test]
