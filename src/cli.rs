@@ -19,7 +19,7 @@ use crate::generate;
 use crate::ingest::time::TimeForm;
 use crate::ingest::{IngestOptions, Zone};
 use crate::outcome::Outcome;
-use crate::plan::{Graphs, OutputOptions, Plan};
+use crate::plan::{self, Graphs, OutputOptions, Plan};
 use crate::progress::{Bar, Progress, say};
 use crate::report::graph::{Format as GraphFormat, YScale};
 use crate::report::table::ScoresFormat;
@@ -733,7 +733,7 @@ impl ScanArgs {
                 return Err(Error::new(ErrorKind::NotFound, "the list names no file").at(list));
             }
         }
-        let plan = Plan {
+        let mut plan = Plan {
             inputs,
             ingest: IngestOptions {
                 timestamp_column: self.timestamp_column.clone(),
@@ -774,6 +774,7 @@ impl ScanArgs {
             max_memory: self.max_memory,
             resume: self.resume,
         };
+        plan.fit_addresses(plan::address_limit())?;
         plan.check()?;
         Ok(plan)
     }

@@ -6,6 +6,9 @@
 //! [`forest`] scores it, [`detect`] picks the anomalies, [`report`] writes them. [`batch`] joins the
 //! stages; [`cli`] and [`plan`] say what is to be done.
 
+// What input can reach ends in an error, never in a panic; tests may.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 pub mod batch;
 pub mod bench;
 pub mod calendar;

@@ -1,5 +1,7 @@
 //! Parse, run, print what stopped the run, exit.
 
+#![warn(clippy::unwrap_used, clippy::expect_used)]
+
 use std::process::ExitCode;
 
 use mimalloc::MiMalloc;

@@ -41,6 +41,10 @@ const FIXED_MEMORY: u64 = 160 << 20;
 /// What each worker takes beside rows: text being parsed, a batch of parsed rows, a picture.
 const WORKER_MEMORY: u64 = 56 << 20;
 
+/// Address space that a scan takes beside its rows and its workers, at most: the program and its
+/// libraries, threads, and what the allocator holds in reserve. Measured under `ulimit -v`.
+const FIXED_ADDRESSES: u64 = 448 << 20;
+
 /// What a scan writes, and where.
 #[derive(Debug, Clone)]
 pub struct OutputOptions {
@@ -102,6 +106,35 @@ impl Plan {
             max_memory: DEFAULT_MAX_MEMORY,
             resume: false,
         }
+    }
+
+    /// Takes no more memory than the process may have addresses (`ulimit -v`), where that is limited:
+    /// an allocation beyond would end the process.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Read`] where not even a scan that keeps no row in memory is sure to fit.
+    pub fn fit_addresses(&mut self, limit: Option<u64>) -> Result<()> {
+        let Some(limit) = limit else {
+            return Ok(());
+        };
+        let least = FIXED_ADDRESSES + self.workers as u64 * WORKER_MEMORY;
+        let Some(left) = limit.checked_sub(least) else {
+            return Err(Error::new(
+                ErrorKind::Read,
+                format!(
+                    "the address space is limited to {} MiB (ulimit -v), and a scan may take {} MiB \
+                     with {} threads",
+                    limit >> 20,
+                    least >> 20,
+                    self.workers
+                ),
+            ));
+        };
+        // Rows are held twice while they are put into time order.
+        let rows = left / 2;
+        let most = LEAST_MEMORY.max(FIXED_MEMORY + self.workers as u64 * WORKER_MEMORY + rows);
+        self.max_memory = self.max_memory.min(most);
+        Ok(())
     }
 
     /// Memory left for rows, in bytes.
@@ -215,6 +248,15 @@ fn mark(options: &impl std::fmt::Debug) -> u64 {
     xxhash_rust::xxh3::xxh3_64(format!("{options:?}").as_bytes())
 }
 
+/// The most addresses that this process may have, in bytes; none where there is no limit, or none told.
+pub fn address_limit() -> Option<u64> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max address space"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,6 +303,23 @@ mod tests {
             let text = refusal(|plan| plan.outputs.base_name = Some(name.into()));
             assert!(text.contains("is no file name"), "{text}");
         }
+    }
+
+    #[test]
+    fn few_addresses_leave_less_memory_and_too_few_are_refused() {
+        let mut plan = Plan::new(["logs"]);
+        plan.workers = 2;
+        plan.fit_addresses(None).unwrap();
+        plan.fit_addresses(Some(4 << 30)).unwrap();
+        assert_eq!(plan.max_memory, DEFAULT_MAX_MEMORY);
+        plan.fit_addresses(Some(800 << 20)).unwrap();
+        assert_eq!(plan.row_memory(), 120 << 20);
+        assert!(plan.check().is_ok());
+        let error = plan.fit_addresses(Some(500 << 20)).unwrap_err().to_string();
+        assert!(
+            error.starts_with("the address space is limited to 500 MiB"),
+            "{error}"
+        );
     }
 
     #[test]

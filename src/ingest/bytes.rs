@@ -528,6 +528,34 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_became_shorter_is_an_error_and_one_that_grew_is_not() {
+        let path = std::env::temp_dir().join(format!("isoscan-steady-{}", std::process::id()));
+        let text = b"2026-01-01 00:00:00,12345\n".repeat(60_000);
+        for (length, whole) in [(100, false), (700_000, false), (2_000_000, true)] {
+            std::fs::write(&path, &text).unwrap();
+            let file = SteadyFile::open(&path).unwrap();
+            let mut reader = TextReader::new(Vec::new(), file, None).unwrap();
+            let mut block = Vec::new();
+            reader.next_block(&mut block).unwrap();
+            File::options()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_len(length)
+                .unwrap();
+            let rest = blocks_of(reader);
+            match whole {
+                true => assert!(rest.unwrap().concat().len() >= text.len() - block.len()),
+                false => assert_eq!(
+                    rest.unwrap_err().to_string(),
+                    "cannot be read: the file became shorter while it was read"
+                ),
+            }
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
     fn wide_characters_are_told_without_their_mark() {
         for text in [
             &b"t\0i\0m\0e\0s\0t\0a\0m\0p\0"[..],

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use polars::prelude::*;
 use polars_buffer::Buffer;
+use polars_parquet::parquet::page::CompressedPage;
 use polars_parquet::read::{
     BasicDecompressor, ColumnChunkMetadata, FileMetadata, Filter, PageReader, RowGroupMetadata,
     column_iter_to_arrays, infer_schema, read_metadata,
@@ -180,6 +181,18 @@ pub(crate) fn read(
         rows: 0,
         clock: Clock::new(&form.timestamp_type, options)?,
     };
+    let promised: usize = form
+        .metadata
+        .row_groups
+        .iter()
+        .map(|group| group.num_rows())
+        .sum();
+    if promised != form.metadata.num_rows {
+        return Err(unreadable(format!(
+            "{} rows are promised and {promised} in its row groups",
+            form.metadata.num_rows
+        )));
+    }
     let mut file = form.file;
     for group in &form.metadata.row_groups {
         let chunks = read_group(&mut file, form.size, group, &form.fields)?;
@@ -207,6 +220,35 @@ struct ColumnBytes<'a> {
     bytes: Cursor<Buffer<u8>>,
 }
 
+impl ColumnBytes<'_> {
+    fn pages(&self) -> PageReader {
+        PageReader::new(self.bytes.clone(), self.about, Vec::new(), LARGEST_PAGE)
+    }
+
+    /// Looks at the headers of all pages, which is cheap: the decoder makes room for as many values as
+    /// they promise, and ends the process where that is more than there is.
+    fn check(&self, rows: usize) -> Result<()> {
+        let sound = caught(|| {
+            let mut left = rows;
+            for page in self.pages() {
+                match page {
+                    Ok(CompressedPage::Data(page)) => left = left.checked_sub(page.num_values())?,
+                    Ok(CompressedPage::Dict(_)) => {}
+                    Err(_) => return None,
+                }
+            }
+            (left == 0).then_some(())
+        });
+        match sound {
+            Ok(Some(())) => Ok(()),
+            Ok(None) => Err(unreadable(format!(
+                "the pages of a column have not the {rows} values promised"
+            ))),
+            Err(panic) => Err(unreadable(panic)),
+        }
+    }
+}
+
 /// Reads the bytes of the wanted columns of a row group.
 fn read_group<'a>(
     file: &mut File,
@@ -227,6 +269,13 @@ fn read_group<'a>(
                 quoted(field.name.as_bytes())
             )));
         };
+        if usize::try_from(about.num_values()) != Ok(group.num_rows()) {
+            return Err(unreadable(format!(
+                "a row group of {} rows has a column of {} values",
+                group.num_rows(),
+                about.num_values()
+            )));
+        }
         let start = about
             .dictionary_page_offset()
             .unwrap_or(about.data_page_offset());
@@ -248,7 +297,9 @@ fn read_group<'a>(
             )));
         }
         let bytes = Cursor::new(read_at(file, place, length)?.into());
-        chunks.push(ColumnBytes { about, bytes });
+        let chunk = ColumnBytes { about, bytes };
+        chunk.check(group.num_rows())?;
+        chunks.push(chunk);
     }
     Ok(chunks)
 }
@@ -266,10 +317,8 @@ fn decode(
         .enumerate()
         .map(|(number, (chunk, field))| {
             let series = caught(|| {
-                let pages =
-                    PageReader::new(chunk.bytes.clone(), chunk.about, Vec::new(), LARGEST_PAGE);
                 let (arrays, _) = column_iter_to_arrays(
-                    vec![BasicDecompressor::new(pages, Vec::new())],
+                    vec![BasicDecompressor::new(chunk.pages(), Vec::new())],
                     vec![&chunk.about.descriptor().descriptor.primitive_type],
                     field.clone(),
                     Some(Filter::new_ranged(start, end)),
@@ -471,5 +520,89 @@ impl Reader {
             line: self.rows + row as u64 + 1,
             reason,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file_of(name: &str, bytes: &[u8]) -> (std::path::PathBuf, File) {
+        let path = std::env::temp_dir().join(format!("isoscan-{name}-{}", std::process::id()));
+        std::fs::write(&path, bytes).unwrap();
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        (path, file)
+    }
+
+    fn table(rows: i64) -> Vec<u8> {
+        let times: Vec<i64> = (0..rows).map(|row| 1_767_225_600 + row * 60).collect();
+        let values: Vec<f64> = (0..rows).map(|row| (row * 7919 % 503) as f64).collect();
+        let columns = vec![
+            Column::new("timestamp".into(), times),
+            Column::new("value".into(), values),
+        ];
+        let mut frame = DataFrame::new(rows as usize, columns).unwrap();
+        let mut bytes = Vec::new();
+        ParquetWriter::new(&mut bytes)
+            .with_row_group_size(Some(50))
+            .finish(&mut frame)
+            .unwrap();
+        bytes
+    }
+
+    fn read_all(file: File, options: &IngestOptions) -> Result<u64> {
+        let form = recognise(file, options)?;
+        let (builder, dropped) = read(form, options, &Arc::new(Memory::unlimited()))?;
+        Ok(builder.rows() as u64 + dropped.rows)
+    }
+
+    #[test]
+    fn a_file_cut_off_while_it_is_read_is_an_error() {
+        let bytes = table(500);
+        let (path, file) = file_of("cut", &bytes);
+        let options = IngestOptions::default();
+        let form = recognise(file.try_clone().unwrap(), &options).unwrap();
+        file.set_len(bytes.len() as u64 / 2).unwrap();
+        let error = read(form, &options, &Arc::new(Memory::unlimited()))
+            .err()
+            .unwrap();
+        assert_eq!(
+            error.to_string(),
+            "the file became shorter while it was read"
+        );
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn damage_anywhere_is_an_error_or_keeps_the_number_of_rows() {
+        let bytes = table(120);
+        let options = IngestOptions::default();
+        for place in 0..bytes.len() {
+            for flip in [0x01, 0x80, 0xff] {
+                let mut damaged = bytes.clone();
+                damaged[place] ^= flip;
+                let (_, file) = file_of("flip", &damaged);
+                if let Ok(rows) = read_all(file, &options) {
+                    assert_eq!(rows, 120, "byte {place}");
+                }
+            }
+            let (_, file) = file_of("flip", &bytes[..place]);
+            assert!(read_all(file, &options).is_err(), "cut at {place}");
+        }
+        std::fs::remove_file(file_of("flip", b"").0).unwrap();
+    }
+
+    #[test]
+    fn more_unpacked_bytes_than_allowed_are_refused() {
+        let (path, file) = file_of("most", &table(120));
+        let options = |most| IngestOptions {
+            max_bytes: Some(most),
+            ..IngestOptions::default()
+        };
+        let again = file.try_clone().unwrap();
+        assert_eq!(read_all(again, &options(120 * 16)).unwrap(), 120);
+        let error = read_all(file, &options(120 * 16 - 1)).unwrap_err();
+        assert!(error.to_string().contains("--max-input-bytes"), "{error}");
+        std::fs::remove_file(path).unwrap();
     }
 }

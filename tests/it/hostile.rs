@@ -874,3 +874,33 @@ fn a_working_folder_that_cannot_be_written_does_not_matter_with_outputs_elsewher
     }
     assert_eq!(work.files("still"), ["in.csv"]);
 }
+
+#[test]
+fn little_address_space_ends_in_an_error_or_in_a_scan_but_never_in_an_abort() {
+    let work = Workdir::new();
+    work.write("in.csv", csv(&calm(600_000)));
+    // The program itself starts with about 100 MiB.
+    for mib in [160, 256, 356, 500, 559] {
+        let run = limited(
+            &work,
+            &format!("ulimit -v {}", mib << 10),
+            "scan in.csv -q -j 2",
+        )
+        .ends(1);
+        assert_eq!(
+            run.stderr,
+            format!(
+                "isoscan: the address space is limited to {mib} MiB (ulimit -v), and a scan may take 560 MiB with 2 threads\n"
+            )
+        );
+    }
+    for mib in [560, 640, 800] {
+        let run = limited(
+            &work,
+            &format!("ulimit -v {}", mib << 10),
+            "scan in.csv -q -j 2",
+        )
+        .ends(0);
+        assert_eq!(run.stderr, "");
+    }
+}
