@@ -197,7 +197,7 @@ fn thresholds_of(folder: &Path) -> HashMap<PathBuf, f64> {
                 let skipped = output.components().count() - depth;
                 folder.join(output.components().skip(skipped).collect::<PathBuf>())
             });
-            if let Some(path) = inside.filter(|path| path.is_file()).last() {
+            if let Some(path) = inside.rev().find(|path| path.is_file()) {
                 thresholds.insert(path, threshold);
             }
         }

@@ -380,6 +380,7 @@ fn whole_records(block: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::input::SteadyFile;
     use std::io::Write;
 
     fn reader_of(bytes: &[u8], most: Option<u64>) -> Result<TextReader> {

@@ -134,14 +134,14 @@ impl Read for Watched {
 
 /// A file whose end is believed only where it has not become shorter since it was opened: the front
 /// of a log that was cut off meanwhile is not the log.
-struct SteadyFile {
+pub(super) struct SteadyFile {
     file: File,
     /// Size when it was opened; none of a pipe or device, which has no size.
     size: Option<u64>,
 }
 
 impl SteadyFile {
-    fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let about = file.metadata()?;
         let size = about.is_file().then_some(about.len());

@@ -93,7 +93,7 @@ impl Shapes {
                 let numbered = wanted.iter().enumerate();
                 numbered.filter(move |(_, row)| usize::from(row.1) == column)
             };
-            let (Some((_, from)), Some((_, to))) = (mine().next(), mine().last()) else {
+            let (Some((_, from)), Some((_, to))) = (mine().next(), mine().next_back()) else {
                 continue;
             };
             // Read once for all of them: a part that was set aside is slow to come by.
