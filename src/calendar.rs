@@ -124,6 +124,17 @@ pub fn format_iso(timestamp_us: i64, out: &mut Vec<u8>) {
     TimeWriter::new().write_iso(timestamp_us, out);
 }
 
+/// `timestamp_us` as [`format_iso`] writes it.
+///
+/// ```
+/// assert_eq!(isoscan::calendar::iso_text(0), "1970-01-01T00:00:00Z");
+/// ```
+pub fn iso_text(timestamp_us: i64) -> String {
+    let mut text = Vec::with_capacity(LONGEST);
+    format_iso(timestamp_us, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 /// Writes times as text, remembering the last date: rows in time order cost a few nanoseconds each.
 #[derive(Debug, Clone)]
 pub struct TimeWriter {

@@ -30,6 +30,9 @@ impl Direction {
     }
 }
 
+/// Standard deviation of a normal distribution over the median of its absolute deviations.
+pub(super) const PER_MEDIAN: f64 = 1.4826;
+
 /// What would have been expected of a value, and how widely values usually lie about it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Expectation {

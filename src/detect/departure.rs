@@ -8,7 +8,7 @@ use super::anomaly::Expectation;
 /// Deviations from which on a row counts as departed.
 pub(super) const DEPARTED: f64 = 3.0;
 /// Share of the expected value at or below which traffic counts as ceased.
-const CEASED: f64 = 0.05;
+pub(super) const CEASED: f64 = 0.05;
 
 /// A judged row.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::anomaly::{Direction, Expectation};
 use super::cadence::{Cadence, Gap};
 use super::departure::{DEPARTED, Run};
-use crate::calendar::{HOUR_US, MINUTE_US, SECOND_US, format_iso};
+use crate::calendar::{DAY_US, HOUR_US, MINUTE_US, SECOND_US, iso_text};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What happened.
@@ -319,9 +319,7 @@ impl Incident {
             Some(deviations) => format!("{} robust standard deviations", number(deviations.abs())),
             None => "where values did not vary".to_owned(),
         };
-        let mut at = Vec::new();
-        format_iso(self.peak_us, &mut at);
-        let at = String::from_utf8_lossy(&at);
+        let at = iso_text(self.peak_us);
         match (self.kind, self.direction) {
             (Kind::Pattern, _) => format!(
                 "{rows} over {lasted} run unlike the rest of the series, though the values are usual ones"
@@ -368,7 +366,6 @@ fn number(number: f64) -> String {
 
 /// A duration in its two largest units.
 fn duration(us: i64) -> String {
-    const DAY_US: i64 = 24 * HOUR_US;
     let (large, unit, small, rest) = match us {
         us if us >= DAY_US => (us / DAY_US, "d", us % DAY_US / HOUR_US, "h"),
         us if us >= HOUR_US => (us / HOUR_US, "h", us % HOUR_US / MINUTE_US, "min"),

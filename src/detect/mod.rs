@@ -23,7 +23,7 @@ use crate::forest::ForestParams;
 use crate::series::{Chunk, Series};
 
 use self::cadence::Cadence;
-use self::departure::{DEPARTED, Departures, Row};
+use self::departure::{CEASED, DEPARTED, Departures, Row};
 use self::scorer::{Kept, KeptRow, Limit, Line, Scorer};
 use self::shape::Shapes;
 
@@ -229,7 +229,7 @@ fn quiet_range(ordinary: (f64, f64), usual: Expectation) -> (f64, f64) {
     let reach = DEPARTED * usual.spread * (1.0 - 1e-9);
     let low = ordinary.0.max(usual.value - reach);
     let low = match usual.spread < usual.value {
-        true => low.max(usual.value * 0.051),
+        true => low.max(usual.value * CEASED * 1.02),
         false => low,
     };
     (low, ordinary.1.min(usual.value + reach))

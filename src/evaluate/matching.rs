@@ -4,7 +4,7 @@
 //! do not fit their series are an error: a measure against the wrong truth looks like any other.
 
 use super::labels::{LabelledEvent, LabelledFile};
-use crate::calendar::format_iso;
+use crate::calendar::iso_text;
 use crate::error::{Error, ErrorKind, Result, quoted};
 
 /// A series as a detector left it; all columns have one entry for each row.
@@ -207,7 +207,7 @@ fn check_columns(series: &Scored) -> Result<()> {
         .position(|pair| pair[1] < pair[0]);
     match back {
         Some(row) => {
-            let [before, after] = [row, row + 1].map(|row| iso(series.timestamps_us[row]));
+            let [before, after] = [row, row + 1].map(|row| iso_text(series.timestamps_us[row]));
             let why = format!("the rows are not in time order: {after} follows {before}");
             Err(Error::new(ErrorKind::Format, why).at(&series.name))
         }
@@ -235,22 +235,16 @@ fn rows_of(event: &LabelledEvent, timestamps_us: &[i64]) -> Result<(usize, usize
 
 fn misfit(series: &Scored, place: usize, event: &LabelledEvent, why: &str) -> Error {
     let span = match (series.timestamps_us.first(), series.timestamps_us.last()) {
-        (Some(&first), Some(&last)) => format!("spans {} to {}", iso(first), iso(last)),
+        (Some(&first), Some(&last)) => format!("spans {} to {}", iso_text(first), iso_text(last)),
         _ => "is empty".to_owned(),
     };
     let text = format!(
         "event {}, {} to {}, {why}; the series {span}",
         place + 1,
-        iso(event.start_us),
-        iso(event.end_us),
+        iso_text(event.start_us),
+        iso_text(event.end_us),
     );
     Error::new(ErrorKind::Format, text).at(&series.name)
-}
-
-fn iso(timestamp_us: i64) -> String {
-    let mut text = Vec::with_capacity(32);
-    format_iso(timestamp_us, &mut text);
-    String::from_utf8_lossy(&text).into_owned()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::nab::{NabScore, PerProfile};
 use super::{Alarms, Evaluation, FileEvaluation, KindFound, Totals};
 use crate::error::printable;
+use crate::report::grouped;
 
 /// Files named in the table.
 const NAMED: usize = 60;
@@ -222,19 +223,6 @@ fn significant(number: f64) -> String {
         _ => return format!("{number:.4e}"),
     };
     format!("{number:.digits$}")
-}
-
-/// `1234567` as `1,234,567`.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Seconds in the two largest units that they fill.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{EventKind, Traffic};
-use crate::calendar::format_iso;
+use crate::calendar::iso_text;
 
 /// The events of one generated file.
 ///
@@ -43,8 +43,8 @@ impl Labels {
     /// The labels of `traffic` once it stands in a file of the name `file`.
     pub fn new(file: impl Into<String>, traffic: &Traffic) -> Self {
         let events = traffic.events().map(|event| Label {
-            start: iso(traffic.spec().time_us(event.start_row)),
-            end: iso(traffic.spec().time_us(event.end_row() - 1)),
+            start: iso_text(traffic.spec().time_us(event.start_row)),
+            end: iso_text(traffic.spec().time_us(event.end_row() - 1)),
             kind: event.kind,
         });
         Self {
@@ -67,10 +67,4 @@ impl Labels {
         serde_json::to_writer_pretty(&mut out, self)?;
         out.write_all(b"\n")
     }
-}
-
-fn iso(timestamp_us: i64) -> String {
-    let mut text = Vec::with_capacity(20);
-    format_iso(timestamp_us, &mut text);
-    String::from_utf8_lossy(&text).into_owned()
 }

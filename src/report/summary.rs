@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::atomic;
-use crate::calendar::format_iso;
+use crate::calendar::iso_text;
 use crate::detect::{Incident, Kind, Severity};
 use crate::discover::Skipped;
 use crate::error::Result;
@@ -72,15 +72,10 @@ const WORST: usize = 10;
 
 impl WorstIncident {
     fn of(source: String, incident: &Incident) -> Self {
-        let iso = |time_us: i64| {
-            let mut text = Vec::new();
-            format_iso(time_us, &mut text);
-            String::from_utf8_lossy(&text).into_owned()
-        };
         Self {
             source,
-            start: iso(incident.start_us),
-            end: iso(incident.end_us),
+            start: iso_text(incident.start_us),
+            end: iso_text(incident.end_us),
             kind: incident.kind,
             severity: incident.severity,
             evidence: incident.evidence(),

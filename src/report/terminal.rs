@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::grouped;
 use super::summary::Summary;
 use crate::detect::Severity;
 use crate::error::printable;
@@ -102,19 +103,6 @@ pub fn table(summary: &Summary, folder: &Path, colour: bool) -> String {
     text
 }
 
-/// `1234567` as `1,234,567`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 fn seconds(seconds: f64) -> String {
     match seconds {
         s if s < 10.0 => format!("{s:.2} s"),
@@ -152,14 +140,6 @@ mod tests {
              incidents     3 (1 high, 2 low)\n\
              time          2.00 s (2,016 rows/s)\n\
              outputs in    output\n"
-        );
-    }
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        assert_eq!(
-            [0, 999, 1000, 1_234_567].map(grouped),
-            ["0", "999", "1,000", "1,234,567"]
         );
     }
 }

@@ -1,12 +1,11 @@
 //! How far values usually lie from what was expected of them: a running median, in constant memory.
 
+use crate::detect::anomaly::PER_MEDIAN;
+
 /// Sizes told apart for each doubling, as a power of two.
 const FRACTION_BITS: u32 = 5;
 /// Bits of a number below those that are looked at.
 const REST: u32 = f64::MANTISSA_DIGITS - 1 - FRACTION_BITS;
-/// Standard deviation of a normal distribution over the median of its absolute deviations.
-const PER_MEDIAN: f64 = 1.4826;
-
 /// Sizes of deviations so far, counted in buckets of three per cent, with the bucket of their median.
 #[derive(Debug, Clone)]
 pub(super) struct Spread {

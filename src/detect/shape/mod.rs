@@ -52,7 +52,7 @@ use self::profile::Profile;
 pub(super) use self::rows::{Shapes, judge};
 use self::scale::{Scale, median};
 use self::window::Window;
-use super::anomaly::Expectation;
+use super::anomaly::{Expectation, PER_MEDIAN};
 use crate::forest::seed::{Purpose, Stream};
 
 /// The fewest rows that windows can be compared in.
@@ -87,9 +87,6 @@ const WITNESSES: usize = 9;
 
 /// Rows that tell how good such expected values are.
 const ERRORS: usize = 256;
-
-/// Standard deviation of a normal distribution over the median of its absolute deviations.
-const PER_MEDIAN: f64 = 1.4826;
 
 /// A series of finite values, by row number.
 pub trait Rows: Sync {

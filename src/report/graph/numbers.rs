@@ -58,19 +58,6 @@ pub(super) fn short(value: f64) -> String {
         )
 }
 
-/// `count` with a comma between thousands: `1,234,567`.
-pub(super) fn count(count: usize) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Labels in the unit that makes them shortest; m and µ only where no larger one is fine enough.
 fn plain_labels(values: &[f64], step: f64, largest: f64) -> Option<Vec<String>> {
     if largest >= TOO_LARGE {
@@ -206,13 +193,5 @@ mod tests {
         ] {
             assert_eq!(short(value), expected);
         }
-    }
-
-    #[test]
-    fn counts_have_commas_between_thousands() {
-        assert_eq!(
-            [0, 999, 1000, 1_234_567].map(count),
-            ["0", "999", "1,000", "1,234,567"]
-        );
     }
 }

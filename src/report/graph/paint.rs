@@ -3,13 +3,13 @@
 use plotters::style::RGBColor;
 
 use super::layout::{self, Axes, TimeScale};
-use super::numbers::count;
 use super::scale::{Ticks, ValueScale};
 use super::surface::{Align, Area, Lettering, Place, Surface};
 use super::text::{Face, one_line};
 use super::time_ticks::{self, TimeTick};
 use super::{Band, GraphSpec, MOST_PANELS, Panel};
 use crate::error::Result;
+use crate::report::grouped;
 
 const BLUE: RGBColor = RGBColor(37, 99, 235);
 const RED: RGBColor = RGBColor(220, 20, 30);
@@ -450,7 +450,7 @@ fn legend(spec: &GraphSpec<'_>) -> Vec<Entry> {
         entry(Symbol::Line, "Normal traffic"),
         entry(
             Symbol::Dot,
-            &format!("Anomaly ({})", count(anomalous_rows(spec.panels))),
+            &format!("Anomaly ({})", grouped(anomalous_rows(spec.panels))),
         ),
     ];
     if spec
