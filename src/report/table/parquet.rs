@@ -4,8 +4,10 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use polars::io::parquet::write::BatchedWriter;
+
 use polars::prelude::*;
+use polars_io::parquet::write::BatchedWriter;
+use polars_io::prelude::*;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::atomic::{Staged, Staging, unwritable};
