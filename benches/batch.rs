@@ -7,12 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use divan::counter::ItemsCount;
-use isoscan::batch;
+use isoscan::config::{Graphs, Plan};
 use isoscan::generate::{self, TrafficSpec};
-use isoscan::plan::{Graphs, Plan};
-use isoscan::progress::Silent;
-use isoscan::report::atomic;
-use isoscan::stop::Stop;
+use isoscan::run;
+use isoscan::run::progress::Silent;
+use isoscan::runtime::cancel::CancelToken;
+use isoscan::storage::atomic;
 
 fn main() {
     divan::main();
@@ -41,7 +41,7 @@ fn bench(bencher: divan::Bencher, (files, rows): (u64, u64), graphs: Graphs) {
     let mut plan = Plan::new([&logs]);
     plan.outputs.folder = logs.join("output");
     plan.outputs.graphs = graphs;
-    let scan = || batch::scan(&plan, Vec::new(), &Silent, &Stop::new()).unwrap();
+    let scan = || run::scan(&plan, Vec::new(), &Silent, &CancelToken::new()).unwrap();
     let totals = scan().totals;
     assert_eq!((totals.ok, totals.rows), (files, files * rows));
     bencher

@@ -10,10 +10,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use divan::counter::BytesCount;
-use isoscan::discover::{Location, Source};
+use isoscan::format::{self, IngestOptions};
 use isoscan::generate::{Traffic, TrafficSpec};
-use isoscan::ingest::{self, IngestOptions};
-use isoscan::memory::Memory;
+use isoscan::input::{Location, Source};
+use isoscan::runtime::memory::Memory;
 
 fn main() {
     divan::main();
@@ -66,7 +66,7 @@ fn bench(bencher: divan::Bencher, name: &str, rows: u64, make: impl Fn(&[u8]) ->
     };
     let options = IngestOptions::default();
     let memory = Arc::new(Memory::unlimited());
-    let read = || ingest::read(&source, &options, &memory).unwrap();
+    let read = || format::read(&source, &options, &memory).unwrap();
     assert_eq!(read().series.rows() as u64, rows);
     bencher
         .counter(BytesCount::new(plain.len()))

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     match isoscan::cli::run(std::env::args_os()) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            isoscan::progress::say(&format!("isoscan: {error}"));
+            isoscan::cli::console::say(&format!("isoscan: {error}"));
             ExitCode::from(isoscan::cli::exit_code(&error))
         }
     }

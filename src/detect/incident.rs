@@ -7,10 +7,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::anomaly::{Direction, Expectation};
-use super::cadence::{Cadence, Gap};
 use super::departure::{DEPARTED, Run};
-use crate::calendar::{DAY_US, HOUR_US, MINUTE_US, SECOND_US, iso_text};
-use crate::error::{Error, ErrorKind, Result};
+use super::interval::{Cadence, Gap};
+use crate::support::calendar::{DAY_US, HOUR_US, MINUTE_US, SECOND_US, iso_text};
+use crate::support::error::{Error, ErrorKind, Result};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

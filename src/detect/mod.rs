@@ -6,26 +6,26 @@
 //! pictures.
 
 pub mod anomaly;
-pub mod cadence;
-pub mod context;
+pub mod contextual;
 mod departure;
 pub mod incident;
-pub mod order;
+pub mod interval;
+mod quantile;
 mod scorer;
-pub mod shape;
+pub mod subsequence;
 pub mod tail;
 mod threshold;
 
 use std::fmt;
 
-use crate::error::{Error, ErrorKind, Result};
 use crate::forest::ForestParams;
 use crate::series::{Chunk, Series};
+use crate::support::error::{Error, ErrorKind, Result};
 
-use self::cadence::Cadence;
 use self::departure::{CEASED, DEPARTED, Departures, Row};
+use self::interval::Cadence;
 use self::scorer::{Kept, KeptRow, Limit, Line, Scorer};
-use self::shape::Shapes;
+use self::subsequence::Shapes;
 
 pub use self::anomaly::{Anomalies, Direction, Expectation};
 pub use self::incident::{Incident, Kind, Severity};
@@ -146,9 +146,9 @@ pub fn detect(series: &Series, options: &DetectOptions) -> Result<Findings> {
         (detector, rule) => {
             let kept = match detector {
                 Detector::Value => Kept::by_forest(series, forest)?,
-                Detector::Context => context::judge(series, &mut notes)?,
+                Detector::Context => contextual::judge(series, &mut notes)?,
                 Detector::Shape => {
-                    let (kept, models) = shape::judge(series, forest.seed(), &mut notes)?;
+                    let (kept, models) = subsequence::judge(series, forest.seed(), &mut notes)?;
                     shapes = Some(models);
                     kept
                 }
@@ -158,7 +158,7 @@ pub fn detect(series: &Series, options: &DetectOptions) -> Result<Findings> {
                     (kept.quantile_threshold(share)?, rate(share))
                 }
                 ThresholdRule::Auto if detector == Detector::Context => {
-                    (context::ALARM_LEVEL, None)
+                    (contextual::ALARM_LEVEL, None)
                 }
                 ThresholdRule::Auto => (kept.extreme_threshold(forest)?, None),
                 ThresholdRule::Score(score) => (score, None),
@@ -202,11 +202,11 @@ fn usable(
     notes: &mut Vec<String>,
 ) -> Detector {
     match wanted {
-        Detector::Shape if series.rows() < shape::LEAST_ROWS => {
+        Detector::Shape if series.rows() < subsequence::LEAST_ROWS => {
             notes.push(format!(
                 "{} rows are too few to tell shapes apart ({} are needed): judged by value",
                 series.rows(),
-                shape::LEAST_ROWS
+                subsequence::LEAST_ROWS
             ));
             Detector::Value
         }

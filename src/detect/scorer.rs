@@ -5,14 +5,14 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::anomaly::Expectation;
-use super::order::{self, Within};
-use super::shape;
+use super::subsequence;
 use super::tail;
 use super::threshold::{self, Contamination, quantile_threshold};
-use crate::error::Result;
+use crate::detect::quantile::{self, Within};
 use crate::forest::depth::average_depth;
 use crate::forest::{Forest, ForestParams, LimitForest, LineForest, SamplePlan, SampleSize};
 use crate::series::{Chunk, Part, Series, SeriesBuilder};
+use crate::support::error::Result;
 
 /// What gives a row its score.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Stretch {
                 let depth = (-score.log2() * average).max(LEAST_DEPTH);
                 1.0 / (depth - 1.0).exp_m1()
             }
-            Self::Shape => shape::deviations_of(score),
+            Self::Shape => subsequence::deviations_of(score),
         }
     }
 
@@ -83,7 +83,7 @@ impl Stretch {
         match self {
             _ if level == f64::INFINITY => 1.0,
             Self::Depth(average) => (-(1.0 + (1.0 / level).ln_1p()) / average).exp2(),
-            Self::Shape => shape::score_of(level),
+            Self::Shape => subsequence::score_of(level),
         }
     }
 
@@ -112,7 +112,7 @@ impl Line {
                 Ok(())
             },
         )?;
-        let counted = order::sum_of(counts, intervals)
+        let counted = quantile::sum_of(counts, intervals)
             .into_iter()
             .enumerate()
             .map(|(interval, count)| (forest.interval_score(interval), count))
@@ -138,7 +138,7 @@ impl Line {
 
     /// The median. The counts tell in which interval it lies.
     fn median(&self, series: &Series) -> Result<f64> {
-        order::median_within(series, 0, |rank| {
+        quantile::median_within(series, 0, |rank| {
             let (interval, before) = self.interval_of_rank(rank);
             let (above, up_to) = self.forest.interval_bounds(interval);
             Within {
@@ -232,7 +232,7 @@ impl Scorer {
     fn median(&self, series: &Series, column: usize) -> Result<f64> {
         match self {
             Self::Line(line) => line.median(series),
-            Self::Limit(_) | Self::Kept(_) => order::median(series, column),
+            Self::Limit(_) | Self::Kept(_) => quantile::median(series, column),
         }
     }
 
@@ -246,7 +246,7 @@ impl Scorer {
                     let rows = drawn.len() as u128;
                     Ok(drawn[(u128::from(rank) * rows / (u128::from(last) + 1)) as usize])
                 }
-                Self::Kept(_) => order::value_of_rank(series, column, rank),
+                Self::Kept(_) => quantile::value_of_rank(series, column, rank),
             };
             // Halved, since the difference may be beyond the largest number.
             let width = value_of(last - rank)? / 2.0 - value_of(rank)? / 2.0;
@@ -402,7 +402,7 @@ impl Kept {
     pub(super) fn quantile_threshold(&self, rate: Contamination) -> Result<f64> {
         let rows = self.rows.rows() as u64;
         threshold::quantile_of_ranks(rows, rate, |rank| {
-            order::value_of_rank(&self.rows, 0, rows - 1 - rank)
+            quantile::value_of_rank(&self.rows, 0, rows - 1 - rank)
         })
     }
 

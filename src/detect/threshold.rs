@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::{Error, ErrorKind};
+use crate::support::error::{Error, ErrorKind};
 
 /// Share of the rows expected to be anomalous: a number in (0, 0.5], as scikit-learn takes it.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]

@@ -10,14 +10,15 @@ use std::sync::Arc;
 
 use super::labels::{LabelledFile, read_labels};
 use super::{Evaluation, Measures, Scored, Unmatched, evaluate, match_labels};
+use crate::config::Plan;
 use crate::detect::{self, ThresholdRule};
-use crate::discover::{self, Location, Source};
-use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::{self, IngestOptions};
-use crate::memory::Memory;
-use crate::plan::Plan;
+use crate::format::{self, IngestOptions};
+use crate::input::discover;
+use crate::input::{Location, Source};
+use crate::runtime::cancel::CancelToken;
+use crate::runtime::memory::Memory;
 use crate::series::Series;
-use crate::stop::Stop;
+use crate::support::error::{Error, ErrorKind, Result};
 
 /// Columns that hold scores: ours, and that of the Numenta Anomaly Benchmark.
 const SCORES: [&str; 2] = ["score", "anomaly_score"];
@@ -45,7 +46,7 @@ pub fn measure(plan: &Plan, labels: &[PathBuf], measures: &Measures) -> Result<E
             let found = discover::discover(
                 std::slice::from_ref(input),
                 &plan.outputs.folder,
-                &Stop::default(),
+                &CancelToken::default(),
             )?;
             if let Some(error) = found.failed.into_iter().next() {
                 return Err(error);
@@ -109,7 +110,7 @@ fn scored(source: &Source, plan: &Plan, thresholds: &HashMap<PathBuf, f64>) -> R
             zone: plan.ingest.zone,
             max_bytes: None,
         };
-        match ingest::read(source, &options, &memory) {
+        match format::read(source, &options, &memory) {
             Ok(found) => {
                 let mut scored = columns_of(&found.series, source)?;
                 let threshold = match plan.detect.threshold {
@@ -157,7 +158,7 @@ fn columns_of(series: &Series, source: &Source) -> Result<Scored> {
 
 /// Runs the plan's detector over `source`.
 fn judged(source: &Source, plan: &Plan, memory: &Arc<Memory>) -> Result<Scored> {
-    let series = ingest::read(source, &plan.ingest, memory)?.series;
+    let series = format::read(source, &plan.ingest, memory)?.series;
     let findings = detect::detect(&series, &plan.detect)?;
     let mut scored = columns_of(&series, source)?;
     scored.scores.clear();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::matching::Labelled;
-use crate::calendar::SECOND_US;
+use crate::support::calendar::SECOND_US;
 
 /// The alarms of one file or of a whole corpus, whose rows count alike.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -16,8 +16,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::error::{Error, ErrorKind, Result, quoted};
-use crate::ingest::time::{TimeForm, TimeParser, Zone};
+use crate::format::timestamp::{TimeForm, TimeParser, Zone};
+use crate::support::error::{Error, ErrorKind, Result, quoted};
 
 /// The events of one file; a file without any is one where every alarm is false.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub fn read_labels(path: &Path) -> Result<Vec<LabelledFile>> {
 /// use isoscan::evaluate::parse_labels;
 /// let labels = parse_labels(br#"{"a.csv": [["1970-01-01 00:00:01.000000", "1970-01-01 00:00:02"]]}"#)?;
 /// assert_eq!(labels[0].events[0].end_us, 2_000_000);
-/// # Ok::<(), isoscan::error::Error>(())
+/// # Ok::<(), isoscan::support::error::Error>(())
 /// ```
 pub fn parse_labels(text: &[u8]) -> Result<Vec<LabelledFile>> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
@@ -192,7 +192,7 @@ fn refuse_twins(labels: &[LabelledFile]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calendar::{DAY_US, SECOND_US, days_from_civil};
+    use crate::support::calendar::{DAY_US, SECOND_US, days_from_civil};
     use proptest::prelude::*;
 
     fn at(day: u32, hour: i64, minute: i64) -> i64 {

@@ -4,8 +4,8 @@
 //! do not fit their series are an error: a measure against the wrong truth looks like any other.
 
 use super::labels::{LabelledEvent, LabelledFile};
-use crate::calendar::iso_text;
-use crate::error::{Error, ErrorKind, Result, quoted};
+use crate::support::calendar::iso_text;
+use crate::support::error::{Error, ErrorKind, Result, quoted};
 
 /// A series as a detector left it; all columns have one entry for each row.
 #[derive(Debug, Clone, Default)]
@@ -250,7 +250,7 @@ fn misfit(series: &Scored, place: usize, event: &LabelledEvent, why: &str) -> Er
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calendar::SECOND_US;
+    use crate::support::calendar::SECOND_US;
 
     fn series(name: &str, seconds: &[i64]) -> Scored {
         Scored {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::calendar::SECOND_US;
+use crate::support::calendar::SECOND_US;
 
 /// A series of one row a minute with the given scores, whose events are rows from first to last.
 pub(super) fn labelled(scores: &[f64], windows: &[(usize, usize)]) -> Labelled {

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::nab::{NabScore, PerProfile};
 use super::{Alarms, Evaluation, FileEvaluation, KindFound, Totals};
-use crate::error::printable;
 use crate::report::grouped;
+use crate::support::error::printable;
 
 /// Files named in the table.
 const NAMED: usize = 60;

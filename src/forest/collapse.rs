@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::cut::{Cuts, ROOT, TreeCuts};
 use super::depth::{EDGE, LeafDepths};
 use super::radix;
-use super::sample::{Sampler, Seen, Subset};
+use super::sampling::{Sampler, Seen, Subset};
 use super::steps::Steps;
 
 /// The sum of a value's path lengths over all trees, as a step function of the value.

@@ -51,9 +51,9 @@ use super::collapse::Sums;
 use super::cut::Cuts;
 use super::depth::LeafDepths;
 use super::params::ForestParams;
-use super::sample::{SamplePlan, Sampler};
+use super::sampling::{SamplePlan, Sampler};
 use super::steps::Steps;
-use crate::error::{Error, ErrorKind, Result};
+use crate::support::error::{Error, ErrorKind, Result};
 
 /// A fitted isolation forest on one feature.
 ///
@@ -68,7 +68,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// let forest = LineForest::fit(&values, &ForestParams::default())?;
 /// assert!(forest.score(1e6) > 0.7);
 /// assert!(forest.score(50.0) < 0.5);
-/// # Ok::<(), isoscan::error::Error>(())
+/// # Ok::<(), isoscan::support::error::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct LineForest {

@@ -24,21 +24,21 @@
 mod collapse;
 mod cut;
 pub mod depth;
-pub mod limit;
+pub mod infinite;
 pub mod line;
 pub mod params;
 mod radix;
-mod sample;
+mod sampling;
 pub(crate) mod seed;
 mod steps;
 pub mod tree;
 #[cfg(test)]
 mod walk;
 
-pub use limit::LimitForest;
+pub use infinite::LimitForest;
 pub use line::LineForest;
 pub use params::{ForestParams, SampleSize};
-pub use sample::SamplePlan;
+pub use sampling::SamplePlan;
 pub use tree::Forest;
 
 /// Levels that a tree of `sample_size` rows may have below its root: as many as a balanced tree.

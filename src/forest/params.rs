@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use super::depth::MOST_TREES;
-use crate::error::{Error, ErrorKind, Result};
+use crate::support::error::{Error, ErrorKind, Result};
 
 /// How many rows each tree is grown on, drawn without replacement.
 ///
@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// assert_eq!("256".parse::<SampleSize>()?, SampleSize::Rows(256));
 /// assert_eq!("1.0".parse::<SampleSize>()?, SampleSize::Share(1.0));
 /// assert!("0".parse::<SampleSize>().is_err());
-/// # Ok::<(), isoscan::error::Error>(())
+/// # Ok::<(), isoscan::support::error::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum SampleSize {
@@ -87,7 +87,7 @@ impl FromStr for SampleSize {
                 ErrorKind::Setting,
                 format!(
                     "sample size {:?} is neither a number of rows (256) nor a share of them (0.1)",
-                    crate::error::printable(text)
+                    crate::support::error::printable(text)
                 ),
             )),
         }

@@ -13,10 +13,10 @@ use rayon::prelude::*;
 use super::cut;
 use super::depth::LeafDepths;
 use super::params::ForestParams;
-use super::sample::{SamplePlan, Sampler, Seen};
+use super::sampling::{SamplePlan, Sampler, Seen};
 use super::score_of;
 use super::seed::{Purpose, Stream, unit};
-use crate::error::{Error, ErrorKind, Result};
+use crate::support::error::{Error, ErrorKind, Result};
 
 /// A fitted isolation forest on one or more features.
 ///
@@ -33,7 +33,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// let mut scores = vec![0.0; 1000];
 /// forest.score_into(&[&x, &y], &mut scores)?;
 /// assert!(scores.iter().all(|&score| score <= scores[500]));
-/// # Ok::<(), isoscan::error::Error>(())
+/// # Ok::<(), isoscan::support::error::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Forest {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::chance::{Stream, Use, exp, subseed, unit_at};
 use super::rhythm::Rhythm;
 use super::{TrafficSpec, setting};
-use crate::error::{Error, Result};
+use crate::support::error::{Error, Result};
 
 /// The kind of an event, as it stands in the labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -95,7 +95,7 @@ impl FromStr for EventKind {
     /// Reads a kind by its name.
     ///
     /// # Errors
-    /// [`ErrorKind::Setting`](crate::error::ErrorKind::Setting) where there is no such kind.
+    /// [`ErrorKind::Setting`](crate::support::error::ErrorKind::Setting) where there is no such kind.
     fn from_str(name: &str) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
         found.ok_or_else(|| {

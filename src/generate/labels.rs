@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{EventKind, Traffic};
-use crate::calendar::iso_text;
+use crate::support::calendar::iso_text;
 
 /// The events of one generated file.
 ///

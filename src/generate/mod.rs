@@ -23,7 +23,7 @@
 //! let highest = values.iter().copied().fold(0.0, f64::max);
 //! let at = values.iter().position(|&value| value == highest).unwrap() as u64;
 //! assert!((spike.start_row..spike.end_row()).contains(&at));
-//! # Ok::<(), isoscan::error::Error>(())
+//! # Ok::<(), isoscan::support::error::Error>(())
 //! ```
 
 mod chance;
@@ -42,8 +42,8 @@ use self::chance::{Use, subseed};
 use self::event::Effect;
 use self::rhythm::Rhythm;
 use self::rows::Rows;
-use crate::calendar::{DAY_US, EARLIEST_US, LATEST_US, SECOND_US, days_from_civil};
-use crate::error::{Error, ErrorKind, Result};
+use crate::support::calendar::{DAY_US, EARLIEST_US, LATEST_US, SECOND_US, days_from_civil};
+use crate::support::error::{Error, ErrorKind, Result};
 
 pub use self::event::{Event, EventKind};
 pub use self::labels::{Label, Labels};

@@ -2,7 +2,7 @@
 
 use super::TrafficSpec;
 use super::chance::{Use, exp, subseed, unit_at};
-use crate::calendar::HOUR_US;
+use crate::support::calendar::HOUR_US;
 
 /// Traffic of a working day by hour, about 1 on average: quiet until six, steep at eight, a dip at
 /// noon and a second rise when people are at home.
@@ -120,7 +120,7 @@ impl Hour {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calendar::DAY_US;
+    use crate::support::calendar::DAY_US;
 
     /// Monday, 1970-01-05.
     const MONDAY: i64 = 4 * DAY_US;

@@ -6,7 +6,7 @@ use super::chance::{Stream, Use, exp, subseed, unit_at};
 use super::event::Parts;
 use super::rhythm::Hour;
 use super::{Columns, Heartbeat, Row, Traffic};
-use crate::calendar::{DAY_US, TimeWriter};
+use crate::support::calendar::{DAY_US, TimeWriter};
 
 /// Times after which the memory of noise and of a burst has faded, in microseconds.
 const NOISE_MEMORY_US: f64 = 3_600e6;

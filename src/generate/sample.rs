@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Event, EventKind, EventPlan, Heartbeat, Labels, Sink, TrafficSpec, write_file};
-use crate::error::Result;
+use crate::support::error::Result;
 
 /// One file of the sample data.
 #[derive(Debug, Clone, PartialEq)]

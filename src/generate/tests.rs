@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use proptest::prelude::*;
 
 use super::*;
-use crate::calendar::format_utc;
+use crate::support::calendar::format_utc;
 
 const FIVE_MINUTES_US: i64 = 300 * SECOND_US;
 

@@ -2,10 +2,9 @@
 //!
 //! Everything here makes bytes or rows; [`atomic`] alone puts them on disk.
 
-pub mod atomic;
-pub mod graph;
+pub mod chart;
 pub mod summary;
-pub mod table;
+pub mod tables;
 pub mod terminal;
 
 /// `1234567` as `1,234,567`; of a whole number that is not negative.

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::atomic;
-use crate::calendar::iso_text;
+use crate::config::Plan;
 use crate::detect::{Incident, Kind, Severity};
-use crate::discover::Skipped;
-use crate::error::Result;
-use crate::ingest::DroppedRow;
-use crate::outcome::{IncidentCounts, Outcome, Totals};
-use crate::plan::Plan;
+use crate::format::DroppedRow;
+use crate::input::Skipped;
+use crate::state::outcome::{IncidentCounts, Outcome, Totals};
+use crate::storage::atomic;
+use crate::support::calendar::iso_text;
+use crate::support::error::Result;
 
 /// The summary of a run, as it is written.
 #[derive(Debug, Serialize)]
@@ -208,7 +208,7 @@ impl Summary {
     /// Writes `summary.json` into `folder`.
     ///
     /// # Errors
-    /// [`ErrorKind::Write`](crate::error::ErrorKind::Write) with its path.
+    /// [`ErrorKind::Write`](crate::support::error::ErrorKind::Write) with its path.
     pub fn write(&self, folder: &Path) -> Result<PathBuf> {
         atomic::write(&folder.join("summary.json"), |file| {
             file.write_all(self.to_json().as_bytes())

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::grouped;
 use super::summary::Summary;
 use crate::detect::Severity;
-use crate::error::printable;
+use crate::support::error::printable;
 
 /// Sources with longer names push what stands behind them to the right.
 const WIDEST_SOURCE: usize = 40;
@@ -116,8 +116,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::outcome::IncidentCounts;
-    use crate::plan::Plan;
+    use crate::config::Plan;
+    use crate::state::outcome::IncidentCounts;
 
     #[test]
     fn the_table_names_what_a_person_asks_first() {

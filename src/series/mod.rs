@@ -15,8 +15,8 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use self::spill::{Place, Spill};
-use crate::error::Result;
-use crate::memory::Memory;
+use crate::runtime::memory::Memory;
+use crate::support::error::Result;
 
 pub use self::chunk::Chunk;
 
@@ -102,8 +102,8 @@ impl Series {
     /// The rows of one part of this series.
     ///
     /// # Errors
-    /// [`ErrorKind::Read`](crate::error::ErrorKind::Read) where rows set aside cannot be read back,
-    /// and [`ErrorKind::Interrupted`](crate::error::ErrorKind::Interrupted) where the run is to stop.
+    /// [`ErrorKind::Read`](crate::support::error::ErrorKind::Read) where rows set aside cannot be read back,
+    /// and [`ErrorKind::Interrupted`](crate::support::error::ErrorKind::Interrupted) where the run is to stop.
     pub fn read<'a>(&'a self, part: &'a Part) -> Result<Cow<'a, Chunk>> {
         self.store.read(part)
     }
@@ -265,7 +265,7 @@ impl SeriesBuilder {
     /// Adds rows behind those already there; an empty chunk adds nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::Write`](crate::error::ErrorKind::Write) where rows beyond the memory limit cannot
+    /// [`ErrorKind::Write`](crate::support::error::ErrorKind::Write) where rows beyond the memory limit cannot
     /// be set aside.
     ///
     /// # Panics

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::chunk::Chunk;
 use super::{Rows, Store};
-use crate::error::Result;
+use crate::support::error::Result;
 
 /// Rows in a chunk that is made by sorting.
 const CHUNK_ROWS: usize = 1 << 16;

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Write};
 
 use super::chunk::Chunk;
-use crate::error::{Error, ErrorKind, Result};
-use crate::memory::Memory;
+use crate::runtime::memory::Memory;
+use crate::support::error::{Error, ErrorKind, Result};
 
 /// A scratch file of chunks.
 #[derive(Debug)]

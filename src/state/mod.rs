@@ -5,6 +5,7 @@
 //! a run dies at, an output is known as isoscan's own, and one that is not what the record says is made
 //! again.
 
+pub mod outcome;
 pub mod owned;
 mod record;
 
@@ -15,13 +16,13 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::discover::{Location, Source};
-use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::Content;
-use crate::outcome::Done;
-use crate::plan::Plan;
-use crate::report::atomic::{self, Staged, unwritable};
-use crate::stop::Stop;
+use crate::config::Plan;
+use crate::input::{Location, Source};
+use crate::runtime::cancel::CancelToken;
+use crate::state::outcome::Done;
+use crate::storage::atomic::{self, Staged, unwritable};
+use crate::storage::fingerprint::Fingerprint;
+use crate::support::error::{Error, ErrorKind, Result};
 
 use self::record::{Head, Input, Output};
 
@@ -115,7 +116,7 @@ impl State {
     /// written of it are still the same to the byte.
     ///
     /// Size and time of change are looked at first; then the source is read for its hash.
-    pub fn recall(&self, source: &Source, plan: &Plan, stop: &Stop) -> Option<Done> {
+    pub fn recall(&self, source: &Source, plan: &Plan, stop: &CancelToken) -> Option<Done> {
         let head = self.heads.get(&stem_of(source))?;
         let Location::File(path) = &source.location else {
             return None;
@@ -130,16 +131,16 @@ impl State {
         if !same {
             return None;
         }
-        let outputs: Vec<(PathBuf, Content)> = head
+        let outputs: Vec<(PathBuf, Fingerprint)> = head
             .outputs
             .iter()
             .map(|output| (self.place(source, &output.ending), output.content))
             .collect();
-        let there = |(path, content): &(PathBuf, Content)| {
+        let there = |(path, content): &(PathBuf, Fingerprint)| {
             fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == content.bytes)
         };
-        let whole = |path: &Path, content: Content| {
-            Content::of_file(path, stop).is_ok_and(|c| c == content)
+        let whole = |path: &Path, content: Fingerprint| {
+            Fingerprint::of_file(path, stop).is_ok_and(|c| c == content)
         };
         let unchanged = outputs.iter().all(there)
             && whole(path, input.content)
@@ -165,7 +166,7 @@ impl State {
         &self,
         done: &mut Done,
         plan: &Plan,
-        input: Option<(Seen, Content)>,
+        input: Option<(Seen, Fingerprint)>,
         made: Vec<Made>,
         withheld: &[String],
     ) -> Result<()> {

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::with_ending;
-use crate::discover::path_from_bytes;
-use crate::error::Result;
-use crate::ingest::Content;
-use crate::outcome::Done;
-use crate::report::atomic::unwritable;
+use crate::input::discover::path_from_bytes;
+use crate::state::outcome::Done;
+use crate::storage::atomic::unwritable;
+use crate::storage::fingerprint::Fingerprint;
+use crate::support::error::Result;
 
 const MAGIC: &[u8; 17] = b"isoscan record 1\n";
 /// No head is longer: paths have their limits too.
@@ -44,7 +44,7 @@ pub(super) struct Head {
 /// What was read.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(super) struct Input {
-    pub(super) content: Content,
+    pub(super) content: Fingerprint,
     /// `None` where it cannot be known again.
     pub(super) modified_ns: Option<i64>,
 }
@@ -53,7 +53,7 @@ pub(super) struct Input {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Output {
     pub(super) ending: String,
-    pub(super) content: Content,
+    pub(super) content: Fingerprint,
 }
 
 impl Head {
@@ -109,7 +109,7 @@ pub(super) fn path(folder: &Path, stem: &[u8]) -> PathBuf {
 /// its source. Costs no memory beside what it tells of.
 ///
 /// # Errors
-/// [`ErrorKind::Write`](crate::error::ErrorKind::Write) with its path.
+/// [`ErrorKind::Write`](crate::support::error::ErrorKind::Write) with its path.
 pub(super) fn write(path: &Path, head: &Head, done: &Done) -> Result<()> {
     let part = path.with_extension(PART);
     let write = || -> io::Result<()> {

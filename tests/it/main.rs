@@ -2,6 +2,7 @@
 //!
 //! One binary: each one links polars anew. Every test works in a folder of its own, which goes away with it.
 
+mod architecture;
 mod bad_input;
 mod detecting;
 mod discovering;

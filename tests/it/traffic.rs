@@ -4,7 +4,6 @@ use std::io::Write;
 
 use chrono::DateTime;
 use polars::prelude::*;
-use polars_io::prelude::*;
 
 /// 2026-01-01 00:00:00 UTC, in microseconds since 1970.
 pub const START_US: i64 = 1_767_225_600_000_000;

@@ -1,0 +1,267 @@
+//! One source through all stages, from its bytes to its outputs.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::config::{Graphs, Plan};
+use crate::detect::{self, Anomalies, Findings, Incident, Severity};
+use crate::format::{self, Fingerprint};
+use crate::input::Source;
+use crate::report::chart::{self, Band, Format as GraphFormat, GraphSpec, Panel, Trace};
+use crate::report::tables::{self, ScoresFormat};
+use crate::runtime::memory::Memory;
+use crate::series::Series;
+use crate::state::outcome::Done;
+use crate::state::{Made, Seen, State, with_ending};
+use crate::storage::atomic;
+use crate::support::error::Result;
+
+/// Reads, judges and reports one source; its outputs appear all or, on an error, not at all. Where the plan
+/// says so, and an earlier run did just this, nothing is done again.
+///
+/// # Errors
+/// Those of [`format::read`] and [`detect::detect`], and of writing the outputs.
+pub(super) fn scan(
+    source: &Source,
+    plan: &Plan,
+    memory: &Arc<Memory>,
+    state: &State,
+) -> Result<Done> {
+    if plan.resume
+        && let Some(done) = state.recall(source, plan, memory.stop())
+    {
+        return Ok(done);
+    }
+    let start = Instant::now();
+    let seen = Seen::of(source);
+    let ingested = format::read(source, &plan.ingest, memory)?;
+    let series = &ingested.series;
+    let findings = detect::detect(series, &plan.detect)?;
+    let graph = match plan.outputs.graphs {
+        Graphs::All => true,
+        Graphs::Anomalous => findings.anomalies > 0 || findings.has_gaps(),
+        Graphs::None => false,
+    };
+    let found = examine(series, &findings, graph)?;
+
+    // Everything is written before anything gets its final name: a source that fails leaves nothing.
+    let mut made: Vec<Made> = Vec::new();
+    let place = |ending: &str| {
+        let folder = &plan.outputs.folder;
+        folder.join(with_ending(&source.output_stem, ending))
+    };
+    let ending = anomalies_ending(plan);
+    let csv_safe = plan.outputs.csv_safe;
+    made.push(Made {
+        file: atomic::stage(&place(&ending), |file| {
+            tables::write_anomalies_csv(file, series.columns(), &found.anomalies, csv_safe)
+        })?,
+        ending,
+    });
+    if let Some(format) = plan.outputs.scores {
+        let ending = scores_ending(format).to_owned();
+        made.push(Made {
+            file: tables::stage_scores(&place(&ending), format, series, &findings, csv_safe)?,
+            ending,
+        });
+    }
+    if graph {
+        let ending = graph_ending(plan, plan.outputs.graph_format);
+        let picture = picture(&source.name(), plan, series, &found)?;
+        made.push(Made {
+            file: atomic::stage(&place(&ending), |file| file.write_all(&picture))?,
+            ending,
+        });
+    }
+    let withheld = match plan.outputs.graphs {
+        Graphs::Anomalous if !graph => graph_endings(plan).to_vec(),
+        _ => Vec::new(),
+    };
+    memory.stop().check()?;
+    let content = content_of(source, seen, ingested.content, memory)?;
+    let mut done = Done {
+        source: source.clone(),
+        form: ingested.form,
+        rows: series.rows() as u64,
+        dropped: ingested.dropped,
+        bytes: ingested.bytes,
+        threshold: findings.threshold,
+        expected: findings.expected,
+        usual: findings.usual,
+        anomalies: found.anomalies,
+        incidents: found.incidents,
+        notes: findings.notes,
+        outputs: Vec::new(),
+        elapsed: start.elapsed(),
+        kept: false,
+    };
+    state.keep(&mut done, plan, seen.zip(content), made, &withheld)?;
+    Ok(done)
+}
+
+/// What the source held: as it was read, or read once more where it was not read from end to end.
+fn content_of(
+    source: &Source,
+    seen: Option<Seen>,
+    read: Option<Fingerprint>,
+    memory: &Memory,
+) -> Result<Option<Fingerprint>> {
+    match (seen, read) {
+        (Some(_), None) => Fingerprint::of_file(source.path(), memory.stop()).map(Some),
+        (_, read) => Ok(read),
+    }
+}
+
+/// The ends of names that outputs of a source can have with this plan.
+pub(super) fn endings(plan: &Plan) -> Vec<String> {
+    let scores = [ScoresFormat::Csv, ScoresFormat::Parquet].map(|f| scores_ending(f).to_owned());
+    let anomalies = [anomalies_ending(plan)];
+    [&anomalies[..], &scores, &graph_endings(plan)].concat()
+}
+
+fn anomalies_ending(plan: &Plan) -> String {
+    format!("_graph_anomalies_{}.csv", plan.rule_label())
+}
+
+fn scores_ending(format: ScoresFormat) -> &'static str {
+    match format {
+        ScoresFormat::Csv => "_scores.csv",
+        ScoresFormat::Parquet => "_scores.parquet",
+    }
+}
+
+fn graph_endings(plan: &Plan) -> [String; 2] {
+    [GraphFormat::Png, GraphFormat::Svg].map(|format| graph_ending(plan, format))
+}
+
+fn graph_ending(plan: &Plan, format: GraphFormat) -> String {
+    let form = match format {
+        GraphFormat::Png => "png",
+        GraphFormat::Svg => "svg",
+    };
+    format!("_graph_{}.{form}", plan.rule_label())
+}
+
+/// What a walk over a judged series gave.
+pub(crate) struct Examined {
+    pub(crate) anomalies: Anomalies,
+    pub(crate) incidents: Vec<Incident>,
+    /// What is drawn of each column; none where no graph is wanted.
+    pub(crate) traces: Vec<Trace>,
+}
+
+/// Walks the series once for its anomalies and incidents and, where a graph is wanted, a trace of each
+/// column.
+///
+/// # Errors
+/// Those of [`Series::read`].
+pub(crate) fn examine(series: &Series, findings: &Findings, wants_graph: bool) -> Result<Examined> {
+    let (first_us, last_us) = series.span_us().unwrap_or_default();
+    let traced = match wants_graph {
+        true => series.columns().len(),
+        false => 0,
+    };
+    let fresh = || -> Vec<Trace> { (0..traced).map(|_| Trace::new(first_us, last_us)).collect() };
+    let stretches = series.fold(
+        || (findings.unexamined(), fresh(), Vec::new()),
+        |(examined, traces, times), number, chunk| {
+            findings.examine(examined, series, number, chunk)?;
+            if wants_graph {
+                chunk.timestamps_us(times);
+            }
+            for (column, trace) in traces.iter_mut().enumerate() {
+                trace.push(times, chunk.values(column));
+            }
+            Ok(())
+        },
+    )?;
+    let mut traces = fresh();
+    let stretches = stretches.into_iter().map(|(examined, part, _)| {
+        for (whole, part) in traces.iter_mut().zip(part) {
+            whole.merge(part);
+        }
+        examined
+    });
+    let (anomalies, incidents) = findings.conclude(stretches);
+    Ok(Examined {
+        anomalies,
+        incidents,
+        traces,
+    })
+}
+
+/// Incidents that are shaded in a graph, and those of them that are named: the worst.
+const SHADED: usize = 500;
+const NAMED: usize = 8;
+
+/// The worst of the incidents that are reported, as bands of a graph.
+fn bands<'a>(
+    incidents: &[Incident],
+    least: Severity,
+    labels: &'a mut Vec<String>,
+) -> Vec<Band<'a>> {
+    let mut worst: Vec<&Incident> = incidents.iter().filter(|i| i.severity >= least).collect();
+    worst.sort_by(|a, b| Incident::worst_first(a, b));
+    worst.truncate(SHADED);
+    labels.extend(
+        worst
+            .iter()
+            .enumerate()
+            .map(|(place, incident)| match place < NAMED {
+                true => format!("{} {}", incident.severity, incident.kind.name()),
+                false => String::new(),
+            }),
+    );
+    worst
+        .iter()
+        .zip(labels)
+        .map(|(incident, label)| Band {
+            start_us: incident.start_us,
+            end_us: incident.end_us,
+            label,
+            alarm: f32::from(incident.severity as u8) / f32::from(Severity::Critical as u8),
+        })
+        .collect()
+}
+
+/// The bytes of the graph of one source.
+///
+/// # Errors
+/// Those of [`chart::draw`].
+pub(crate) fn picture(
+    title: &str,
+    plan: &Plan,
+    series: &Series,
+    found: &Examined,
+) -> Result<Vec<u8>> {
+    let anomalies = &found.anomalies;
+    let mut labels = Vec::new();
+    let points: Vec<Vec<(i64, f64)>> = anomalies
+        .values
+        .iter()
+        .map(|values| {
+            let times = anomalies.timestamps_us.iter().copied();
+            times.zip(values.iter().copied()).collect()
+        })
+        .collect();
+    let panels: Vec<Panel<'_>> = series
+        .columns()
+        .iter()
+        .zip(&found.traces)
+        .zip(&points)
+        .map(|((name, trace), anomalies)| Panel {
+            name,
+            trace,
+            anomalies,
+        })
+        .collect();
+    chart::draw(&GraphSpec {
+        title,
+        note: &plan.rule_text(),
+        panels: &panels,
+        bands: &bands(&found.incidents, plan.outputs.min_severity, &mut labels),
+        format: plan.outputs.graph_format,
+        y_scale: plan.outputs.y_scale,
+    })
+}

@@ -1,0 +1,4 @@
+//! What every stage may use: errors, civil time, statistics, text. Knows nothing of logs.
+
+pub mod calendar;
+pub mod error;
