@@ -7,8 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use divan::counter::ItemsCount;
-use isoscan::config::{Graphs, Plan};
+use isoscan::config::Plan;
 use isoscan::generate::{self, TrafficSpec};
+use isoscan::report::Graphs;
 use isoscan::run;
 use isoscan::run::progress::Silent;
 use isoscan::runtime::cancel::CancelToken;

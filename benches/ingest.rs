@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use divan::counter::BytesCount;
-use isoscan::format::{self, IngestOptions};
+use isoscan::format::{self, ReadOptions};
 use isoscan::generate::{Traffic, TrafficSpec};
 use isoscan::input::{Location, Source};
 use isoscan::runtime::memory::Memory;
@@ -64,7 +64,7 @@ fn bench(bencher: divan::Bencher, name: &str, rows: u64, make: impl Fn(&[u8]) ->
         location: Location::File(path.clone()),
         output_stem: "bench".into(),
     };
-    let options = IngestOptions::default();
+    let options = ReadOptions::default();
     let memory = Arc::new(Memory::unlimited());
     let read = || format::read(&source, &options, &memory).unwrap();
     assert_eq!(read().series.rows() as u64, rows);

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::detect::{DetectOptions, Detector, Severity, ThresholdRule};
-use crate::format::IngestOptions;
+use crate::detect::{DetectOptions, ThresholdRule};
+use crate::format::ReadOptions;
 use crate::format::timestamp::TimeForm;
-use crate::report::chart::{Format as GraphFormat, YScale};
-use crate::report::tables::ScoresFormat;
+use crate::report::OutputOptions;
 use crate::support::error::{Error, ErrorKind, Result};
 
 /// Everything that a scan needs to know.
@@ -15,7 +14,7 @@ pub struct Plan {
     /// Files, folders, globs, `-`.
     pub inputs: Vec<PathBuf>,
     /// How to read them.
-    pub ingest: IngestOptions,
+    pub ingest: ReadOptions,
     /// What to look for.
     pub detect: DetectOptions,
     /// What to write.
@@ -45,61 +44,12 @@ const WORKER_MEMORY: u64 = 56 << 20;
 /// libraries, threads, and what the allocator holds in reserve. Measured under `ulimit -v`.
 const FIXED_ADDRESSES: u64 = 448 << 20;
 
-/// What a scan writes, and where.
-#[derive(Debug, Clone)]
-pub struct OutputOptions {
-    /// The folder below which everything is written.
-    pub folder: PathBuf,
-    /// Base name of a single input's outputs, in place of the input's own.
-    pub base_name: Option<String>,
-    /// Which sources get a graph.
-    pub graphs: Graphs,
-    /// As what a graph is drawn.
-    pub graph_format: GraphFormat,
-    /// The scale of its value axis.
-    pub y_scale: YScale,
-    /// Whether the score of every row is written, and as what.
-    pub scores: Option<ScoresFormat>,
-    /// The least severity of an incident that is reported.
-    pub min_severity: Severity,
-    /// Whether text that a spreadsheet would run as a formula is made safe.
-    pub csv_safe: bool,
-}
-
-/// Which sources get a graph.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Graphs {
-    /// All.
-    #[default]
-    All,
-    /// Those with an anomaly.
-    Anomalous,
-    /// None.
-    None,
-}
-
-impl Default for OutputOptions {
-    /// Graphs of all sources as PNG, below `output`.
-    fn default() -> Self {
-        Self {
-            folder: PathBuf::from("output"),
-            base_name: None,
-            graphs: Graphs::All,
-            graph_format: GraphFormat::Png,
-            y_scale: YScale::Auto,
-            scores: None,
-            min_severity: Severity::Low,
-            csv_safe: false,
-        }
-    }
-}
-
 impl Plan {
     /// A plan to scan `inputs` with every setting at its default.
     pub fn new(inputs: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
         Self {
             inputs: inputs.into_iter().map(Into::into).collect(),
-            ingest: IngestOptions::default(),
+            ingest: ReadOptions::default(),
             detect: DetectOptions::default(),
             outputs: OutputOptions::default(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
@@ -216,30 +166,6 @@ impl Plan {
             ..self.detect.clone()
         };
         mark(&(&self.ingest, detect))
-    }
-
-    /// What outputs are named after: the contamination rate as the original script writes it, or the
-    /// threshold that was set.
-    pub fn rule_label(&self) -> String {
-        match self.detect.threshold {
-            ThresholdRule::Contamination(rate) => rate.to_string(),
-            ThresholdRule::Score(score) => format!("threshold_{score}"),
-            ThresholdRule::Auto => "auto".to_owned(),
-        }
-    }
-
-    /// The legend's line about the threshold, and the detector where it is not the usual one.
-    pub fn rule_text(&self) -> String {
-        let detector = match self.detect.detector {
-            Detector::Value => String::new(),
-            other => format!("{other} detector, "),
-        };
-        detector
-            + &match self.detect.threshold {
-                ThresholdRule::Contamination(rate) => format!("Contamination: {rate}"),
-                ThresholdRule::Score(score) => format!("Threshold: {score}"),
-                ThresholdRule::Auto => "Contamination: auto".to_owned(),
-            }
     }
 }
 

@@ -11,17 +11,18 @@ use clap::error::ErrorKind as UsageError;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::console::{Bar, say};
-use crate::config::{Graphs, OutputOptions, Plan};
+use crate::config::Plan;
 use crate::detect::{DetectOptions, Detector, Severity, ThresholdRule};
 use crate::evaluate::{self, Measures};
 use crate::forest::{ForestParams, SampleSize};
 use crate::format::timestamp::TimeForm;
-use crate::format::{IngestOptions, Zone};
+use crate::format::{ReadOptions, Zone};
 use crate::generate;
 use crate::input::discover;
-use crate::report::chart::{Format as GraphFormat, YScale};
+use crate::report::chart::{GraphFormat, YScale};
 use crate::report::tables::ScoresFormat;
 use crate::report::terminal;
+use crate::report::{Graphs, OutputOptions};
 use crate::run;
 use crate::run::bench;
 use crate::run::progress::Progress;
@@ -448,9 +449,6 @@ enum ColorArg {
     Never,
 }
 
-/// Trees where several columns are judged together: each one costs time at scoring there.
-const TREES_WITH_SEVERAL_COLUMNS: NonZeroUsize = NonZeroUsize::new(200).unwrap();
-
 /// Does what `arguments`, the first of which is the program's name, ask for; returns the exit code.
 ///
 /// # Errors
@@ -571,7 +569,7 @@ fn measure(args: &BenchArgs) -> Result<()> {
         .clone_from(&args.timestamp_column);
     plan.ingest.value_columns.clone_from(&args.value_column);
     plan.detect.forest = ForestParams::new(
-        default_trees(args.value_column.len()).get(),
+        ForestParams::default_trees(args.value_column.len()).get(),
         SampleSize::default(),
         plan.detect.forest.seed(),
     )?;
@@ -589,13 +587,6 @@ fn use_threads(threads: usize) {
         let _ = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build_global();
-    }
-}
-
-fn default_trees(columns: usize) -> NonZeroUsize {
-    match columns {
-        0 | 1 => ForestParams::default().trees(),
-        _ => TREES_WITH_SEVERAL_COLUMNS,
     }
 }
 
@@ -712,7 +703,7 @@ fn dry_run(plan: &Plan) -> Result<u8> {
 impl DetectionArgs {
     /// The settings for rows of so many value columns.
     fn options(&self, columns: usize) -> Result<DetectOptions> {
-        let trees = self.trees.unwrap_or(default_trees(columns));
+        let trees = self.trees.unwrap_or(ForestParams::default_trees(columns));
         Ok(DetectOptions {
             detector: match self.detector {
                 DetectorArg::Value => Detector::Value,
@@ -740,7 +731,7 @@ impl ScanArgs {
         }
         let mut plan = Plan {
             inputs,
-            ingest: IngestOptions {
+            ingest: ReadOptions {
                 timestamp_column: self.timestamp_column.clone(),
                 value_columns: self.value_column.clone(),
                 timestamp_format: self.timestamp_format.clone(),
@@ -931,7 +922,7 @@ mod tests {
             "scan x --contamination 0.003",
         ] {
             let plan = plan(&format!("isoscan {line}")).unwrap();
-            assert_eq!(plan.rule_label(), "0.003");
+            assert_eq!(plan.detect.threshold.label(), "0.003");
         }
     }
 

@@ -18,6 +18,8 @@ mod threshold;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::forest::ForestParams;
 use crate::series::{Chunk, Series};
 use crate::support::error::{Error, ErrorKind, Result};
@@ -32,7 +34,7 @@ pub use self::incident::{Incident, Kind, Severity};
 pub use self::threshold::{Contamination, ThresholdRule, quantile_threshold};
 
 /// Settings of a detection.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DetectOptions {
     /// What a row is compared with.
     pub detector: Detector,
@@ -42,8 +44,26 @@ pub struct DetectOptions {
     pub threshold: ThresholdRule,
 }
 
+impl DetectOptions {
+    /// The rule for the threshold in words, and the detector where it is not the default one:
+    /// `context detector, Contamination: auto`.
+    pub fn describe(&self) -> String {
+        let detector = match self.detector {
+            Detector::Value => String::new(),
+            other => format!("{other} detector, "),
+        };
+        let rule = match self.threshold {
+            ThresholdRule::Contamination(rate) => format!("Contamination: {rate}"),
+            ThresholdRule::Score(score) => format!("Threshold: {score}"),
+            ThresholdRule::Auto => "Contamination: auto".to_owned(),
+        };
+        detector + &rule
+    }
+}
+
 /// What a row is compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Detector {
     /// The values of the whole series, wherever they stand: an isolation forest on the value.
     #[default]

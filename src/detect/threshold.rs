@@ -3,10 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::support::error::{Error, ErrorKind};
 
 /// Share of the rows expected to be anomalous: a number in (0, 0.5], as scikit-learn takes it.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
 pub struct Contamination(f64);
 
 impl Contamination {
@@ -60,8 +63,23 @@ impl fmt::Display for Contamination {
     }
 }
 
+impl TryFrom<f64> for Contamination {
+    type Error = Error;
+
+    fn try_from(rate: f64) -> Result<Self, Error> {
+        Self::new(rate)
+    }
+}
+
+impl From<Contamination> for f64 {
+    fn from(rate: Contamination) -> Self {
+        rate.0
+    }
+}
+
 /// How the threshold is found.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ThresholdRule {
     /// From the share of rows expected to be anomalous.
     Contamination(Contamination),
@@ -70,6 +88,31 @@ pub enum ThresholdRule {
     /// From the scores themselves: what ordinary rows hardly ever exceed ([`super::tail`]), or the fixed
     /// level of a detector that has one.
     Auto,
+}
+
+/// Longest plain form of a number in a name: beyond it, the shorter of plain and scientific notation stands.
+const MAX_PLAIN: usize = 12;
+
+impl ThresholdRule {
+    /// The rule as it stands in the names of outputs: the rate as the original script writes it
+    /// (`0.01`), `threshold_0.6`, or `auto`. Numbers with a long plain form are in scientific notation
+    /// (`5e-324`).
+    pub fn label(self) -> String {
+        match self {
+            Self::Contamination(rate) => short(rate.0),
+            Self::Score(score) => format!("threshold_{}", short(score)),
+            Self::Auto => "auto".to_owned(),
+        }
+    }
+}
+
+fn short(number: f64) -> String {
+    let (plain, scientific) = (number.to_string(), format!("{number:e}"));
+    if plain.len() > MAX_PLAIN && scientific.len() < plain.len() {
+        scientific
+    } else {
+        plain
+    }
 }
 
 impl FromStr for ThresholdRule {
@@ -158,6 +201,23 @@ mod tests {
     #[test]
     fn equal_scores_leave_nothing_above_the_threshold() {
         assert_eq!(threshold(&[0.5; 7], 0.3), 0.5);
+    }
+
+    #[test]
+    fn a_label_is_the_plain_number_unless_that_is_long() {
+        for (rate, label) in [
+            (0.01, "0.01"),
+            (0.000_01, "0.00001"),
+            (0.5, "0.5"),
+            (0.123_456_789_012_345_68, "0.12345678901234568"),
+            (1e-11, "1e-11"),
+            (5e-324, "5e-324"),
+        ] {
+            let rate = Contamination::new(rate).unwrap();
+            assert_eq!(ThresholdRule::Contamination(rate).label(), label);
+        }
+        assert_eq!(ThresholdRule::Score(1e-20).label(), "threshold_1e-20");
+        assert_eq!(ThresholdRule::Auto.label(), "auto");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::labels::{LabelledFile, read_labels};
 use super::{Evaluation, Measures, Scored, Unmatched, evaluate, match_labels};
 use crate::config::Plan;
 use crate::detect::{self, ThresholdRule};
-use crate::format::{self, IngestOptions};
+use crate::format::{self, ReadOptions};
 use crate::input::discover;
 use crate::input::{Location, Source};
 use crate::runtime::cancel::CancelToken;
@@ -103,7 +103,7 @@ fn all_labels(paths: &[PathBuf]) -> Result<Vec<LabelledFile>> {
 fn scored(source: &Source, plan: &Plan, thresholds: &HashMap<PathBuf, f64>) -> Result<Scored> {
     let memory = Arc::new(Memory::unlimited());
     for column in SCORES {
-        let options = IngestOptions {
+        let options = ReadOptions {
             timestamp_column: "timestamp".to_owned(),
             value_columns: vec!["value".to_owned(), column.to_owned()],
             timestamp_format: None,

@@ -6,6 +6,8 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::depth::MOST_TREES;
 use crate::support::error::{Error, ErrorKind, Result};
 
@@ -20,7 +22,8 @@ use crate::support::error::{Error, ErrorKind, Result};
 /// assert!("0".parse::<SampleSize>().is_err());
 /// # Ok::<(), isoscan::support::error::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SampleSize {
     /// This many rows, or all of them where there are fewer. At least 1.
     Rows(usize),
@@ -104,12 +107,34 @@ impl FromStr for SampleSize {
 /// assert_eq!(params.sample_size(), SampleSize::Rows(256));
 /// assert_eq!(params.seed(), 42);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct ForestParams {
     trees: NonZeroUsize,
     sample_size: SampleSize,
     seed: u64,
 }
+
+/// Settings as they were stored, before they are checked.
+#[derive(Deserialize)]
+struct Unchecked {
+    trees: usize,
+    sample_size: SampleSize,
+    seed: u64,
+}
+
+impl TryFrom<Unchecked> for ForestParams {
+    type Error = Error;
+
+    fn try_from(stored: Unchecked) -> Result<Self> {
+        Self::new(stored.trees, stored.sample_size, stored.seed)
+    }
+}
+
+/// Trees on a single column, where more of them cost nothing at scoring.
+const TREES: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
+/// Trees on several columns, where each one costs time at scoring.
+const TREES_ON_SEVERAL_COLUMNS: NonZeroUsize = NonZeroUsize::new(200).unwrap();
 
 impl ForestParams {
     /// Settings for `trees` trees of `sample_size` rows each, drawn from `seed`.
@@ -128,6 +153,16 @@ impl ForestParams {
                 ErrorKind::Setting,
                 format!("{trees} trees are outside 1 to {MOST_TREES}"),
             )),
+        }
+    }
+
+    /// Number of trees for rows of so many columns, unless told otherwise: 1000 for one column, 200 for
+    /// several.
+    pub fn default_trees(columns: usize) -> NonZeroUsize {
+        if columns > 1 {
+            TREES_ON_SEVERAL_COLUMNS
+        } else {
+            TREES
         }
     }
 
@@ -152,7 +187,7 @@ impl Default for ForestParams {
     /// agree on the rows they flag, and cost nothing at scoring time on a single feature.
     fn default() -> Self {
         Self {
-            trees: NonZeroUsize::MIN.saturating_add(999),
+            trees: TREES,
             sample_size: SampleSize::default(),
             seed: 42,
         }

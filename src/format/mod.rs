@@ -13,6 +13,8 @@ pub mod timestamp;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::input::Source;
 use crate::input::unpack;
 use crate::input::watch::Watch;
@@ -29,8 +31,8 @@ pub use crate::storage::fingerprint::Fingerprint;
 pub static RECORD_FORMATS: &[&dyn record::RecordFormat] = &[];
 
 /// Which columns to read, and how.
-#[derive(Debug, Clone)]
-pub struct IngestOptions {
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReadOptions {
     /// Name of the timestamp column, matched without regard to case and surrounding blanks.
     pub timestamp_column: String,
     /// Names of the value columns, at least one.
@@ -44,7 +46,7 @@ pub struct IngestOptions {
     pub max_bytes: Option<u64>,
 }
 
-impl Default for IngestOptions {
+impl Default for ReadOptions {
     /// `timestamp` and `value`, the form recognised, UTC, no limit.
     fn default() -> Self {
         Self {
@@ -113,7 +115,7 @@ pub struct Ingested {
 /// # Errors
 /// With the source's path and, where known, the line: [`ErrorKind::Read`], [`ErrorKind::Format`],
 /// [`ErrorKind::Column`], and [`ErrorKind::NoUsableRow`] where no row is left.
-pub fn read(source: &Source, options: &IngestOptions, memory: &Arc<Memory>) -> Result<Ingested> {
+pub fn read(source: &Source, options: &ReadOptions, memory: &Arc<Memory>) -> Result<Ingested> {
     read_any(source, options, memory).map_err(|error| error.at(source.path()))
 }
 
@@ -141,7 +143,7 @@ pub fn read_bytes(source: &Source) -> Result<u64> {
 ///
 /// # Errors
 /// As [`read`], so far as the head shows it.
-pub fn recognise(source: &Source, options: &IngestOptions) -> Result<String> {
+pub fn recognise(source: &Source, options: &ReadOptions) -> Result<String> {
     let form = match unpack::open(source, &Watch::default(), options.max_bytes) {
         Ok(unpack::Opened::Text(mut text)) => {
             delimited::recognise(&mut text, options).map(|form| form.describe())
@@ -154,7 +156,7 @@ pub fn recognise(source: &Source, options: &IngestOptions) -> Result<String> {
     form.map_err(|error| error.at(source.path()))
 }
 
-fn read_any(source: &Source, options: &IngestOptions, memory: &Arc<Memory>) -> Result<Ingested> {
+fn read_any(source: &Source, options: &ReadOptions, memory: &Arc<Memory>) -> Result<Ingested> {
     let watch = Watch::new(memory.stop());
     let (builder, dropped, form, bytes, content) =
         match unpack::open(source, &watch, options.max_bytes)? {

@@ -20,7 +20,7 @@ use rayon::prelude::*;
 use super::caught::caught;
 use super::delimited::{DroppedRow, find_columns};
 use super::timestamp::{LocalClock, TimeForm, TimeParser, Zone};
-use super::{Dropped, IngestOptions, frame, unknown_time_form};
+use super::{Dropped, ReadOptions, frame, unknown_time_form};
 use crate::input::too_many_bytes;
 use crate::runtime::memory::Memory;
 use crate::series::{Chunk, SeriesBuilder};
@@ -65,7 +65,7 @@ impl Recognised {
 /// # Errors
 /// [`ErrorKind::Format`] where the file is no whole parquet file, [`ErrorKind::Column`] where a wanted
 /// column is missing.
-pub(crate) fn recognise(mut file: File, options: &IngestOptions) -> Result<Recognised> {
+pub(crate) fn recognise(mut file: File, options: &ReadOptions) -> Result<Recognised> {
     let (size, footer) = read_footer(&mut file)?;
     let (metadata, schema) = caught(|| {
         let metadata = read_metadata(&mut Cursor::new(footer))?;
@@ -173,7 +173,7 @@ fn read_at(file: &mut File, place: u64, length: u64) -> Result<Vec<u8>> {
 /// have no form known.
 pub(crate) fn read(
     form: Recognised,
-    options: &IngestOptions,
+    options: &ReadOptions,
     memory: &Arc<Memory>,
 ) -> Result<(SeriesBuilder, Dropped)> {
     let mut reader = Reader {
@@ -376,7 +376,7 @@ enum Ticks {
 }
 
 impl Clock {
-    fn new(kind: &DataType, options: &IngestOptions) -> Result<Self> {
+    fn new(kind: &DataType, options: &ReadOptions) -> Result<Self> {
         let naive = Some(options.zone);
         Ok(match kind {
             DataType::Date => Self::Ticks {
@@ -551,7 +551,7 @@ mod tests {
         bytes
     }
 
-    fn read_all(file: File, options: &IngestOptions) -> Result<u64> {
+    fn read_all(file: File, options: &ReadOptions) -> Result<u64> {
         let form = recognise(file, options)?;
         let (builder, dropped) = read(form, options, &Arc::new(Memory::unlimited()))?;
         Ok(builder.rows() as u64 + dropped.rows)
@@ -561,7 +561,7 @@ mod tests {
     fn a_file_cut_off_while_it_is_read_is_an_error() {
         let bytes = table(500);
         let (path, file) = file_of("cut", &bytes);
-        let options = IngestOptions::default();
+        let options = ReadOptions::default();
         let form = recognise(file.try_clone().unwrap(), &options).unwrap();
         file.set_len(bytes.len() as u64 / 2).unwrap();
         let error = read(form, &options, &Arc::new(Memory::unlimited()))
@@ -577,7 +577,7 @@ mod tests {
     #[test]
     fn damage_anywhere_is_an_error_or_keeps_the_number_of_rows() {
         let bytes = table(120);
-        let options = IngestOptions::default();
+        let options = ReadOptions::default();
         for place in 0..bytes.len() {
             for flip in [0x01, 0x80, 0xff] {
                 let mut damaged = bytes.clone();
@@ -596,9 +596,9 @@ mod tests {
     #[test]
     fn more_unpacked_bytes_than_allowed_are_refused() {
         let (path, file) = file_of("most", &table(120));
-        let options = |most| IngestOptions {
+        let options = |most| ReadOptions {
             max_bytes: Some(most),
-            ..IngestOptions::default()
+            ..ReadOptions::default()
         };
         let again = file.try_clone().unwrap();
         assert_eq!(read_all(again, &options(120 * 16)).unwrap(), 120);

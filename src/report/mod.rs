@@ -3,9 +3,12 @@
 //! Everything here makes bytes or rows; [`atomic`] alone puts them on disk.
 
 pub mod chart;
+pub mod options;
 pub mod summary;
 pub mod tables;
 pub mod terminal;
+
+pub use options::{Graphs, OutputOptions};
 
 /// `1234567` as `1,234,567`; of a whole number that is not negative.
 pub(crate) fn grouped(number: impl std::fmt::Display) -> String {

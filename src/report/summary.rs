@@ -127,7 +127,7 @@ impl Summary {
             version: env!("CARGO_PKG_VERSION"),
             arguments,
             detector: plan.detect.detector.name(),
-            rule: plan.rule_label(),
+            rule: plan.detect.threshold.label(),
             seed: plan.detect.forest.seed(),
             status: "complete",
             seconds: 0.0,

@@ -18,11 +18,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, Sender};
 
 use self::progress::Progress;
-use crate::config::{OutputOptions, Plan};
+use crate::config::Plan;
 use crate::detect::Incident;
 use crate::format;
 use crate::input::discover::{self, Discovered};
 use crate::input::{Location, Source};
+use crate::report::OutputOptions;
 use crate::report::summary::Summary;
 use crate::report::tables::{AnomalyTable, IncidentTable};
 use crate::runtime::cancel::CancelToken;

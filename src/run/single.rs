@@ -4,11 +4,12 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::config::{Graphs, Plan};
+use crate::config::Plan;
 use crate::detect::{self, Anomalies, Findings, Incident, Severity};
 use crate::format::{self, Fingerprint};
 use crate::input::Source;
-use crate::report::chart::{self, Band, Format as GraphFormat, GraphSpec, Panel, Trace};
+use crate::report::Graphs;
+use crate::report::chart::{self, Band, GraphFormat, GraphSpec, Panel, Trace};
 use crate::report::tables::{self, ScoresFormat};
 use crate::runtime::memory::Memory;
 use crate::series::Series;
@@ -121,7 +122,7 @@ pub(super) fn endings(plan: &Plan) -> Vec<String> {
 }
 
 fn anomalies_ending(plan: &Plan) -> String {
-    format!("_graph_anomalies_{}.csv", plan.rule_label())
+    format!("_graph_anomalies_{}.csv", plan.detect.threshold.label())
 }
 
 fn scores_ending(format: ScoresFormat) -> &'static str {
@@ -140,7 +141,7 @@ fn graph_ending(plan: &Plan, format: GraphFormat) -> String {
         GraphFormat::Png => "png",
         GraphFormat::Svg => "svg",
     };
-    format!("_graph_{}.{form}", plan.rule_label())
+    format!("_graph_{}.{form}", plan.detect.threshold.label())
 }
 
 /// What a walk over a judged series gave.
@@ -258,7 +259,7 @@ pub(crate) fn picture(
         .collect();
     chart::draw(&GraphSpec {
         title,
-        note: &plan.rule_text(),
+        note: &plan.detect.describe(),
         panels: &panels,
         bands: &bands(&found.incidents, plan.outputs.min_severity, &mut labels),
         format: plan.outputs.graph_format,

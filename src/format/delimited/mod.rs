@@ -14,7 +14,7 @@ use polars::prelude::*;
 use self::parse::{Layout, Rows, parse_block};
 use self::record::{Quotes, RecordEnd};
 use super::timestamp::TimeForm;
-use super::{Dropped, IngestOptions, frame, unknown_time_form};
+use super::{Dropped, ReadOptions, frame, unknown_time_form};
 use crate::input::unpack::{BLOCK_BYTES, Packing, TextReader};
 use crate::runtime::memory::Memory;
 use crate::series::SeriesBuilder;
@@ -59,7 +59,7 @@ impl Recognised {
 /// # Errors
 /// [`ErrorKind::Column`] where a wanted column is missing, [`ErrorKind::NoUsableRow`] where there is
 /// no row, or none whose timestamp has a known form.
-pub(crate) fn recognise(text: &mut TextReader, options: &IngestOptions) -> Result<Recognised> {
+pub(crate) fn recognise(text: &mut TextReader, options: &ReadOptions) -> Result<Recognised> {
     let Some((start, length, next)) = first_record(text.head(), text.head_is_all()) else {
         return Err(match text.head_is_all() {
             true => Error::new(
@@ -120,7 +120,7 @@ fn split<'a>(record: &'a [u8], delimiter: u8, quotes: Quotes, fields: &mut Vec<&
     }
 }
 
-fn read_header(header: &[u8], options: &IngestOptions) -> Result<(Layout, Vec<String>)> {
+fn read_header(header: &[u8], options: &ReadOptions) -> Result<(Layout, Vec<String>)> {
     let quotes = match memchr::memchr(b'"', header) {
         Some(_) => Quotes::Closed,
         None => Quotes::None,
@@ -168,10 +168,7 @@ fn name_of(field: &[u8]) -> String {
 }
 
 /// Finds the wanted columns among `names`, without regard to case and surrounding blanks.
-pub(crate) fn find_columns(
-    names: &[String],
-    options: &IngestOptions,
-) -> Result<(usize, Vec<usize>)> {
+pub(crate) fn find_columns(names: &[String], options: &ReadOptions) -> Result<(usize, Vec<usize>)> {
     let find = |wanted: &str, flag: &str| {
         names
             .iter()
@@ -199,7 +196,7 @@ pub(crate) fn find_columns(
     Ok((timestamp, values))
 }
 
-fn recognise_time(text: &TextReader, layout: &Layout, options: &IngestOptions) -> Result<TimeForm> {
+fn recognise_time(text: &TextReader, layout: &Layout, options: &ReadOptions) -> Result<TimeForm> {
     let head = text.head();
     let mut samples = Vec::new();
     let mut fields = Vec::new();

@@ -13,7 +13,7 @@ fn text(bytes: &[u8]) -> Result<TextReader> {
 
 fn read_all(bytes: &[u8]) -> Result<(u64, Dropped)> {
     let mut text = text(bytes)?;
-    let form = recognise(&mut text, &IngestOptions::default())?;
+    let form = recognise(&mut text, &ReadOptions::default())?;
     let (builder, dropped, _) = read(text, form, &Arc::new(Memory::unlimited()))?;
     Ok((builder.rows() as u64, dropped))
 }
@@ -45,9 +45,9 @@ fn latin_1_is_read_where_it_does_not_matter_and_in_names() {
     bytes.extend_from_slice(b"\xfc,2026-01-01 00:00:00,5\n\xe4\xff,2026-01-01 00:00:01,6\n");
     assert_eq!(read_all(&bytes).unwrap().0, 2);
     let mut named = text(&bytes).unwrap();
-    let options = IngestOptions {
+    let options = ReadOptions {
         value_columns: vec!["größe".to_owned()],
-        ..IngestOptions::default()
+        ..ReadOptions::default()
     };
     assert!(recognise(&mut named, &options).is_ok());
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, MappedLocalTime, Offset, TimeZone};
 use chrono_tz::{TZ_VARIANTS, Tz};
+use serde::{Deserialize, Serialize};
 
 use super::civil;
 use crate::support::calendar::{DAY_S, SECOND_US};
@@ -14,7 +15,8 @@ use crate::support::error::{Error, ErrorKind, quoted};
 ///
 /// A place follows its daylight-saving rules: of a local time that occurs twice the earlier instant is
 /// meant, and one that the clocks jumped over names no instant at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Zone(Rule);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,6 +74,20 @@ impl FromStr for Zone {
                     ),
                 )
             })
+    }
+}
+
+impl TryFrom<String> for Zone {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<Zone> for String {
+    fn from(zone: Zone) -> Self {
+        zone.to_string()
     }
 }
 

@@ -13,12 +13,15 @@ mod text;
 mod time_ticks;
 mod trace;
 
+use serde::{Deserialize, Serialize};
+
 use crate::support::error::Result;
 pub use trace::Trace;
 
 /// The form of a graph.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GraphFormat {
     /// Pixels.
     #[default]
     Png,
@@ -27,7 +30,8 @@ pub enum Format {
 }
 
 /// The scale of the value axis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum YScale {
     /// Equal distances for equal differences.
     Linear,
@@ -51,7 +55,7 @@ pub struct GraphSpec<'a> {
     /// Time spans to be marked in every panel.
     pub bands: &'a [Band<'a>],
     /// PNG or SVG.
-    pub format: Format,
+    pub format: GraphFormat,
     /// The scale of every panel's value axis; [`YScale::Auto`] is decided for each panel.
     pub y_scale: YScale,
 }
@@ -95,7 +99,7 @@ pub const MOST_PANELS: usize = 20;
 /// which no input should bring about.
 ///
 /// ```
-/// use isoscan::report::chart::{draw, Format, GraphSpec, Panel, Trace, YScale};
+/// use isoscan::report::chart::{draw, GraphFormat, GraphSpec, Panel, Trace, YScale};
 ///
 /// let minutes: Vec<i64> = (0..600).map(|minute| minute * 60_000_000).collect();
 /// let mut values: Vec<f64> = (0..600).map(|minute| 100.0 + f64::from(minute % 60)).collect();
@@ -107,7 +111,7 @@ pub const MOST_PANELS: usize = 20;
 ///     note: "Contamination: 0.01",
 ///     panels: &[Panel { name: "value", trace: &trace, anomalies: &[(minutes[300], 900.0)] }],
 ///     bands: &[],
-///     format: Format::Png,
+///     format: GraphFormat::Png,
 ///     y_scale: YScale::Auto,
 /// })?;
 /// assert_eq!(&png[1..4], b"PNG");
@@ -116,12 +120,12 @@ pub const MOST_PANELS: usize = 20;
 pub fn draw(spec: &GraphSpec<'_>) -> Result<Vec<u8>> {
     let size = layout::size(spec.panels.len().min(MOST_PANELS));
     match spec.format {
-        Format::Png => {
+        GraphFormat::Png => {
             let mut buffer = vec![0; size.0 as usize * size.1 as usize * 3];
             paint::graph(spec, size, &mut surface::Pixels::new(&mut buffer, size)?)?;
             encode::png_file(&buffer, size)
         }
-        Format::Svg => {
+        GraphFormat::Svg => {
             let mut document = String::new();
             let mut svg = surface::Svg::new(&mut document, size)?;
             paint::graph(spec, size, &mut svg)?;
@@ -188,7 +192,7 @@ mod tests {
         rows: &[(i64, f64)],
         anomalies: &[(i64, f64)],
         title: &str,
-        format: Format,
+        format: GraphFormat,
         y_scale: YScale,
     ) -> Vec<u8> {
         let panel = Panel {
@@ -219,10 +223,10 @@ mod tests {
             &rows,
             &rows[500..501],
             "a",
-            Format::Png,
+            GraphFormat::Png,
             YScale::Linear,
         ));
-        let (_, _, without) = decoded(&draw_one(&rows, &[], "a", Format::Png, YScale::Linear));
+        let (_, _, without) = decoded(&draw_one(&rows, &[], "a", GraphFormat::Png, YScale::Linear));
         assert_eq!((width, height), (1500, 600));
         let (with, without) = (red_and_blue(&with), red_and_blue(&without));
         assert!(with.0 - without.0 > 25, "{with:?} {without:?}");
@@ -246,7 +250,7 @@ mod tests {
                 note: "",
                 panels: &panels[..count],
                 bands: &[],
-                format: Format::Png,
+                format: GraphFormat::Png,
                 y_scale: YScale::Auto,
             };
             decoded(&draw(&spec).unwrap()).1
@@ -257,7 +261,7 @@ mod tests {
     #[test]
     fn an_svg_escapes_markup_in_the_title() {
         let title = "<script>alert('\"&')</script>\n.csv";
-        let svg = draw_one(&spiked_rows(), &[], title, Format::Svg, YScale::Auto);
+        let svg = draw_one(&spiked_rows(), &[], title, GraphFormat::Svg, YScale::Auto);
         let svg = String::from_utf8(svg).unwrap();
         assert!(!svg.contains("<script"));
         assert!(svg.contains("&lt;script&gt;alert(&apos;&quot;&amp;&apos;)&lt;/script&gt;\\n.csv"));
@@ -268,7 +272,7 @@ mod tests {
     fn the_same_graph_gives_the_same_bytes() {
         let rows = spiked_rows();
         let draw = |format| draw_one(&rows, &rows[490..510], "a", format, YScale::Auto);
-        for format in [Format::Png, Format::Svg] {
+        for format in [GraphFormat::Png, GraphFormat::Svg] {
             assert_eq!(draw(format), draw(format));
         }
     }
@@ -278,7 +282,7 @@ mod tests {
         let rows: Vec<(i64, f64)> = (0..1_000_000)
             .map(|at| (START + at, (at * 7919 % 104_729) as f64))
             .collect();
-        let svg = draw_one(&rows, &rows, "a", Format::Svg, YScale::Auto);
+        let svg = draw_one(&rows, &rows, "a", GraphFormat::Svg, YScale::Auto);
         assert!(svg.len() < 25_000_000, "{}", svg.len());
         assert!(
             String::from_utf8(svg)
@@ -306,7 +310,7 @@ mod tests {
             anomalies in prop::collection::vec((any::<i64>(), any_value()), 0..5),
             title in ".{0,200}",
         ) {
-            for format in [Format::Png, Format::Svg] {
+            for format in [GraphFormat::Png, GraphFormat::Svg] {
                 for y_scale in [YScale::Linear, YScale::Log, YScale::Auto] {
                     draw_one(&rows, &anomalies, &title, format, y_scale);
                 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use polars::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::cells::Line;
 use super::parquet::{ParquetTable, frame_failure, time_column, timestamp_type};
@@ -14,7 +15,8 @@ use crate::storage::atomic::{Staged, Staging, unwritable};
 use crate::support::error::Result;
 
 /// The form of a table of scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ScoresFormat {
     /// `<stem>_scores.csv`
     Csv,
