@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use divan::counter::ItemsCount;
-use isoscan::config::Plan;
+use isoscan::config::{Job, Settings};
 use isoscan::generate::{self, TrafficSpec};
 use isoscan::report::Graphs;
 use isoscan::run;
@@ -39,10 +39,11 @@ fn bench(bencher: divan::Bencher, (files, rows): (u64, u64), graphs: Graphs) {
         atomic::write(path, |file| fill(file)).map(|_| ())
     };
     generate::write_files(&spec, files, &logs, &sink).unwrap();
-    let mut plan = Plan::new([&logs]);
-    plan.outputs.folder = logs.join("output");
-    plan.outputs.graphs = graphs;
-    let scan = || run::scan(&plan, Vec::new(), &Silent, &CancelToken::new()).unwrap();
+    let mut settings = Settings::new([&logs]);
+    settings.output.folder = logs.join("output");
+    settings.output.graphs = graphs;
+    let job = Job::new(settings).unwrap();
+    let scan = || run::scan(&job, Vec::new(), &Silent, &CancelToken::new()).unwrap();
     let totals = scan().totals;
     assert_eq!((totals.ok, totals.rows), (files, files * rows));
     bencher

@@ -9,6 +9,7 @@
 // What input can reach ends in an error, never in a panic; tests may.
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
 pub mod detect;

@@ -1,9 +1,11 @@
-//! Parse, run, print what stopped the run, exit.
+//! Parse, run the command, exit.
 
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
+use isoscan::cli::{self, Command};
 use mimalloc::MiMalloc;
 
 // Threads that allocate columns side by side wait for each other in the system's allocator.
@@ -11,11 +13,14 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    match isoscan::cli::run(std::env::args_os()) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            isoscan::cli::console::say(&format!("isoscan: {error}"));
-            ExitCode::from(isoscan::cli::exit_code(&error))
-        }
-    }
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    cli::exit(|| match cli::parse(&arguments)? {
+        Command::Scan(args) => cli::scan::run(&args, &arguments),
+        Command::Generate(args) => cli::generate::run(&args),
+        Command::Evaluate(args) => cli::evaluate::run(&args),
+        Command::Bench(args) => cli::bench::run(&args),
+        Command::Help(args) => cli::help(&args),
+        Command::Version => cli::version(),
+        Command::Print(text) => cli::console::print(&text),
+    })
 }

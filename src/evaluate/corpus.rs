@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::labels::{LabelledFile, read_labels};
 use super::{Evaluation, Measures, Scored, Unmatched, evaluate, match_labels};
-use crate::config::Plan;
+use crate::config::Job;
 use crate::detect::{self, ThresholdRule};
 use crate::format::{self, ReadOptions};
 use crate::input::discover;
@@ -23,21 +23,20 @@ use crate::support::error::{Error, ErrorKind, Result};
 /// Columns that hold scores: ours, and that of the Numenta Anomaly Benchmark.
 const SCORES: [&str; 2] = ["score", "anomaly_score"];
 
-/// Measures results, or the plan's detector on data, against labels.
+/// Measures results, or the job's detector on data, against labels.
 ///
-/// Each input of `plan` is a file or folder of results (`_scores.csv` or `.parquet` as a scan writes
+/// Each input of `job` is a file or folder of results (`_scores.csv` or `.parquet` as a scan writes
 /// them, or any file with a column `score` or `anomaly_score` beside `value`), or else data, which is judged as a
 /// scan would. Alarms of results are known where the folder has the `summary.json` of the scan, or where the
-/// plan sets a score. `labels` are files of labels, or folders in which every `*.labels.json` is taken.
+/// job sets a score. `labels` are files of labels, or folders in which every `*.labels.json` is taken.
 ///
 /// # Errors
 /// Where labels cannot be read or do not fit their file, a file cannot be read or judged, or nothing is
 /// there to be measured.
-pub fn measure(plan: &Plan, labels: &[PathBuf], measures: &Measures) -> Result<Evaluation> {
-    plan.check()?;
+pub fn measure(job: &Job, labels: &[PathBuf], measures: &Measures) -> Result<Evaluation> {
     let labels = all_labels(labels)?;
     let mut corpus = Vec::new();
-    for input in &plan.inputs {
+    for input in job.inputs() {
         let results = match input.is_dir() {
             true => discover::score_files(input)?,
             false => Vec::new(),
@@ -45,19 +44,19 @@ pub fn measure(plan: &Plan, labels: &[PathBuf], measures: &Measures) -> Result<E
         if results.is_empty() {
             let found = discover::discover(
                 std::slice::from_ref(input),
-                &plan.outputs.folder,
+                &job.output().folder,
                 &CancelToken::default(),
             )?;
             if let Some(error) = found.failed.into_iter().next() {
                 return Err(error);
             }
             for source in found.sources {
-                corpus.push(scored(&source, plan, &HashMap::new())?);
+                corpus.push(scored(&source, job, &HashMap::new())?);
             }
         } else {
             let thresholds = thresholds_of(input);
             for path in results {
-                corpus.push(scored(&source_of(path), plan, &thresholds)?);
+                corpus.push(scored(&source_of(path), job, &thresholds)?);
             }
         }
     }
@@ -99,21 +98,21 @@ fn all_labels(paths: &[PathBuf]) -> Result<Vec<LabelledFile>> {
     Ok(all)
 }
 
-/// A series with scores: those in its file, or those of the plan's detector.
-fn scored(source: &Source, plan: &Plan, thresholds: &HashMap<PathBuf, f64>) -> Result<Scored> {
+/// A series with scores: those in its file, or those of the job's detector.
+fn scored(source: &Source, job: &Job, thresholds: &HashMap<PathBuf, f64>) -> Result<Scored> {
     let memory = Arc::new(Memory::unlimited());
     for column in SCORES {
         let options = ReadOptions {
             timestamp_column: "timestamp".to_owned(),
             value_columns: vec!["value".to_owned(), column.to_owned()],
             timestamp_format: None,
-            zone: plan.ingest.zone,
+            zone: job.read().zone,
             max_bytes: None,
         };
         match format::read(source, &options, &memory) {
             Ok(found) => {
                 let mut scored = columns_of(&found.series, source)?;
-                let threshold = match plan.detect.threshold {
+                let threshold = match job.detect().threshold {
                     ThresholdRule::Score(score) => Some(score),
                     _ => thresholds.get(source.path()).copied(),
                 };
@@ -126,7 +125,7 @@ fn scored(source: &Source, plan: &Plan, thresholds: &HashMap<PathBuf, f64>) -> R
             Err(error) => return Err(error),
         }
     }
-    judged(source, plan, &memory)
+    judged(source, job, &memory)
 }
 
 /// The name of the file that results are of: `edge/a_scores.csv` are those of `edge/a.csv`.
@@ -156,10 +155,10 @@ fn columns_of(series: &Series, source: &Source) -> Result<Scored> {
     Ok(scored)
 }
 
-/// Runs the plan's detector over `source`.
-fn judged(source: &Source, plan: &Plan, memory: &Arc<Memory>) -> Result<Scored> {
-    let series = format::read(source, &plan.ingest, memory)?.series;
-    let findings = detect::detect(&series, &plan.detect)?;
+/// Runs the job's detector over `source`.
+fn judged(source: &Source, job: &Job, memory: &Arc<Memory>) -> Result<Scored> {
+    let series = format::read(source, job.read(), memory)?.series;
+    let findings = detect::detect(&series, job.detect())?;
     let mut scored = columns_of(&series, source)?;
     scored.scores.clear();
     let mut scores = Vec::new();

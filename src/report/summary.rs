@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::config::Plan;
+use crate::config::Job;
 use crate::detect::{Incident, Kind, Severity};
 use crate::format::DroppedRow;
 use crate::input::Skipped;
@@ -122,13 +122,13 @@ pub struct InputSummary {
 
 impl Summary {
     /// A summary without inputs.
-    pub fn new(arguments: Vec<String>, plan: &Plan) -> Self {
+    pub fn new(arguments: Vec<String>, job: &Job) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             arguments,
-            detector: plan.detect.detector.name(),
-            rule: plan.detect.threshold.label(),
-            seed: plan.detect.forest.seed(),
+            detector: job.detect().detector.name(),
+            rule: job.detect().threshold.label(),
+            seed: job.detect().forest.seed(),
             status: "complete",
             seconds: 0.0,
             totals: Totals::default(),
@@ -137,7 +137,7 @@ impl Summary {
             inputs: Vec::new(),
             outputs: Vec::new(),
             kept: 0,
-            least: plan.outputs.min_severity,
+            least: job.output().min_severity,
         }
     }
 

@@ -36,7 +36,7 @@ pub fn table(summary: &Summary, folder: &Path, colour: bool) -> String {
         );
     }
     if totals.skipped > 0 {
-        let _ = write!(files, ", {} passed over", grouped(totals.skipped));
+        let _ = write!(files, ", {} skipped", grouped(totals.skipped));
     }
     line("files", files);
     let dropped = match totals.dropped_rows {
@@ -116,12 +116,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::config::Plan;
+    use crate::config::{Job, Settings};
     use crate::state::outcome::IncidentCounts;
 
     #[test]
     fn the_table_names_what_a_person_asks_first() {
-        let mut summary = Summary::new(vec![], &Plan::new(["logs"]));
+        let mut summary = Summary::new(vec![], &Job::new(Settings::new(["logs"])).unwrap());
         summary.seconds = 2.0;
         summary.totals.ok = 1;
         summary.totals.failed = 2;

@@ -9,13 +9,14 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::config::Plan;
+use crate::config::Job;
 use crate::detect;
 use crate::format;
 use crate::input::Source;
 use crate::input::discover;
 use crate::run::single::{examine, picture};
 use crate::runtime::cancel::CancelToken;
+use crate::runtime::limits;
 use crate::runtime::memory::Memory;
 use crate::support::error::{Result, printable};
 
@@ -56,16 +57,15 @@ pub struct Stage {
 /// The stages that are measured: reading the bytes alone, then what a scan does.
 const STAGES: [&str; 5] = ["read bytes", "ingest", "detect", "examine", "draw"];
 
-/// Measures every stage of a scan of the plan's inputs, `runs` times.
+/// Measures every stage of a scan of the job's inputs, `runs` times.
 ///
 /// Files are taken one after the other, so that stages can be told apart; a scan of many files works
 /// on several at a time and is faster than the sum.
 ///
 /// # Errors
 /// Where nothing matches, or a file cannot be scanned: a benchmark has no use for half its input.
-pub fn measure(plan: &Plan, runs: usize) -> Result<Measurements> {
-    plan.check()?;
-    let found = discover::discover(&plan.inputs, &plan.outputs.folder, &CancelToken::new())?;
+pub fn measure(job: &Job, runs: usize) -> Result<Measurements> {
+    let found = discover::discover(job.inputs(), &job.output().folder, &CancelToken::new())?;
     if let Some(error) = found.failed.into_iter().next() {
         return Err(error);
     }
@@ -76,7 +76,7 @@ pub fn measure(plan: &Plan, runs: usize) -> Result<Measurements> {
         let mut sums = [0.0; STAGES.len()];
         size = (0, 0);
         for source in &found.sources {
-            let (rows, bytes) = run(source, plan, &mut sums)?;
+            let (rows, bytes) = run(source, job, &mut sums)?;
             size = (size.0 + rows, size.1 + bytes);
         }
         for (stage, sum) in sums.iter().enumerate() {
@@ -96,13 +96,13 @@ pub fn measure(plan: &Plan, runs: usize) -> Result<Measurements> {
             .zip(seconds)
             .map(|(name, seconds)| Stage::new(name, seconds, size))
             .collect(),
-        peak_memory_bytes: peak_memory(),
+        peak_memory_bytes: limits::peak_memory(),
     })
 }
 
 /// Takes one source through the stages and adds the seconds of each to `sums`.
-fn run(source: &Source, plan: &Plan, sums: &mut [f64; STAGES.len()]) -> Result<(u64, u64)> {
-    let memory = Arc::new(Memory::new(plan.row_memory(), std::env::temp_dir()));
+fn run(source: &Source, job: &Job, sums: &mut [f64; STAGES.len()]) -> Result<(u64, u64)> {
+    let memory = Arc::new(Memory::new(job.row_memory(), std::env::temp_dir()));
     let mut clock = Instant::now();
     let mut lap = |stage: usize| {
         sums[stage] += clock.elapsed().as_secs_f64();
@@ -110,13 +110,13 @@ fn run(source: &Source, plan: &Plan, sums: &mut [f64; STAGES.len()]) -> Result<(
     };
     format::read_bytes(source)?;
     lap(0);
-    let ingested = format::read(source, &plan.ingest, &memory)?;
+    let ingested = format::read(source, job.read(), &memory)?;
     lap(1);
-    let findings = detect::detect(&ingested.series, &plan.detect)?;
+    let findings = detect::detect(&ingested.series, job.detect())?;
     lap(2);
     let found = examine(&ingested.series, &findings, true)?;
     lap(3);
-    picture(&source.name(), plan, &ingested.series, &found)?;
+    picture(&source.name(), job, &ingested.series, &found)?;
     lap(4);
     Ok((ingested.series.rows() as u64, ingested.bytes))
 }
@@ -185,16 +185,6 @@ impl Measurements {
         }
         text
     }
-}
-
-/// Most memory that this process ever took: Linux tells in `/proc`.
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes << 10)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, Sender};
 
 use self::progress::Progress;
-use crate::config::Plan;
+use crate::config::Job;
 use crate::detect::Incident;
 use crate::format;
 use crate::input::discover::{self, Discovered};
@@ -34,33 +34,32 @@ use crate::state::{State, owned, with_ending};
 use crate::storage::atomic;
 use crate::support::error::{Error, ErrorKind, Result};
 
-/// Scans what `plan` names, and writes graphs, tables and `summary.json`; returns the summary.
+/// Scans what `job` names, and writes graphs, tables and `summary.json`; returns the summary.
 ///
 /// A source that fails costs only itself: it is in the summary with its reason. Where `stop` is set, the
 /// sources in work are abandoned, and the outputs tell of those that were finished before.
 ///
 /// # Errors
-/// Where the plan contradicts itself, nothing matches, another scan writes into the same folder, or the
+/// Where nothing matches, another scan writes into the same folder, or the
 /// run's own outputs cannot be written; [`ErrorKind::Interrupted`] where it was stopped before it began.
 pub fn scan(
-    plan: &Plan,
+    job: &Job,
     arguments: Vec<String>,
     progress: &dyn Progress,
     stop: &CancelToken,
 ) -> Result<Summary> {
     let start = Instant::now();
-    plan.check()?;
-    let folder = &plan.outputs.folder;
-    let found = discover::discover(&plan.inputs, folder, stop)?;
-    let sources = with_base_name(found.sources, &plan.outputs)?;
-    refuse_overwriting(&sources, plan)?;
+    let folder = &job.output().folder;
+    let found = discover::discover(job.inputs(), folder, stop)?;
+    let sources = with_base_name(found.sources, job.output())?;
+    refuse_overwriting(&sources, job)?;
     atomic::prepare_folder(folder)?;
     let state = State::open(folder)?;
-    let OutputOptions { csv_safe, .. } = plan.outputs;
-    let columns = &plan.ingest.value_columns;
+    let csv_safe = job.output().csv_safe;
+    let columns = &job.read().value_columns;
     let mut anomalies = AnomalyTable::create(folder, columns, csv_safe)?;
     let mut incidents = IncidentTable::create(folder, columns, csv_safe)?;
-    let mut summary = Summary::new(arguments, plan);
+    let mut summary = Summary::new(arguments, job);
     progress.started((sources.len() + found.failed.len()) as u64);
     let mut unopened = Vec::new();
     for error in found.failed {
@@ -74,8 +73,8 @@ pub fn scan(
     }
     let stop = stop.for_one_run();
     let work = Arc::new(Work {
-        memory: Arc::new(Memory::new(plan.row_memory(), folder).stopped_by(&stop)),
-        plan: plan.clone(),
+        memory: Arc::new(Memory::new(job.row_memory(), folder).stopped_by(&stop)),
+        job: job.clone(),
         next: AtomicUsize::new(0),
         sources,
         state,
@@ -86,7 +85,7 @@ pub fn scan(
         if let Outcome::Done(done) = &outcome {
             let (name, threshold) = (done.source.name(), done.threshold);
             anomalies.push(&name, &done.anomalies, &done.usual, threshold)?;
-            let reported: Vec<&Incident> = done.reported(plan.outputs.min_severity).collect();
+            let reported: Vec<&Incident> = done.reported(job.output().min_severity).collect();
             incidents.push(&name, &reported, threshold)?;
             if !done.kept {
                 outputs.extend(done.outputs.iter().cloned());
@@ -114,8 +113,8 @@ pub fn scan(
 }
 
 /// Refuses inputs that the outputs would be written over.
-fn refuse_overwriting(sources: &[Source], plan: &Plan) -> Result<()> {
-    let Ok(folder) = fs::canonicalize(&plan.outputs.folder) else {
+fn refuse_overwriting(sources: &[Source], job: &Job) -> Result<()> {
+    let Ok(folder) = fs::canonicalize(&job.output().folder) else {
         // A folder that is not there yet holds no input.
         return Ok(());
     };
@@ -133,7 +132,7 @@ fn refuse_overwriting(sources: &[Source], plan: &Plan) -> Result<()> {
     if inside.is_empty() {
         return Ok(());
     }
-    let endings = single::endings(plan);
+    let endings = single::endings(job);
     let of_sources = sources.iter().flat_map(|source| {
         let stem = &source.output_stem;
         endings.iter().map(|ending| with_ending(stem, ending))
@@ -160,18 +159,17 @@ pub struct Preview {
     pub found: Discovered,
 }
 
-/// Finds the sources of `plan` and recognises their forms, without scanning or writing anything.
+/// Finds the sources of `job` and recognises their forms, without scanning or writing anything.
 ///
 /// # Errors
-/// Where the plan contradicts itself or nothing matches.
-pub fn preview(plan: &Plan) -> Result<Preview> {
-    plan.check()?;
-    let mut found = discover::discover(&plan.inputs, &plan.outputs.folder, &CancelToken::new())?;
-    let sources = with_base_name(std::mem::take(&mut found.sources), &plan.outputs)?;
+/// Where nothing matches.
+pub fn preview(job: &Job) -> Result<Preview> {
+    let mut found = discover::discover(job.inputs(), &job.output().folder, &CancelToken::new())?;
+    let sources = with_base_name(std::mem::take(&mut found.sources), job.output())?;
     let sources = sources
         .into_iter()
         .map(|source| {
-            let form = format::recognise(&source, &plan.ingest);
+            let form = format::recognise(&source, job.read());
             (source, form)
         })
         .collect();
@@ -199,7 +197,7 @@ fn with_base_name(mut sources: Vec<Source>, outputs: &OutputOptions) -> Result<V
 /// What the worker threads share.
 struct Work {
     sources: Vec<Source>,
-    plan: Plan,
+    job: Job,
     memory: Arc<Memory>,
     state: State,
     stop: CancelToken,
@@ -219,7 +217,7 @@ fn in_source_order(
     work: &Arc<Work>,
     mut take: impl FnMut(Outcome) -> Result<()>,
 ) -> Result<Vec<usize>> {
-    let workers = work.plan.workers.clamp(1, work.sources.len().max(1));
+    let workers = work.job.workers().clamp(1, work.sources.len().max(1));
     let (send, receive) = crossbeam_channel::bounded(2 * workers);
     for number in 0..workers {
         let (work, send) = (Arc::clone(work), send.clone());
@@ -293,8 +291,7 @@ fn scan_sources(work: &Work, send: &Sender<(usize, Outcome)>) {
         let Some(source) = work.sources.get(number) else {
             return;
         };
-        let result =
-            panics::guarded(|| single::scan(source, &work.plan, &work.memory, &work.state));
+        let result = panics::guarded(|| single::scan(source, &work.job, &work.memory, &work.state));
         let outcome = match result {
             Ok(done) => Outcome::Done(Box::new(done)),
             // Whatever it says: it may have failed because it is abandoned.

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::config::Plan;
+use crate::config::Job;
 use crate::detect::{self, Anomalies, Findings, Incident, Severity};
 use crate::format::{self, Fingerprint};
 use crate::input::Source;
@@ -18,28 +18,28 @@ use crate::state::{Made, Seen, State, with_ending};
 use crate::storage::atomic;
 use crate::support::error::Result;
 
-/// Reads, judges and reports one source; its outputs appear all or, on an error, not at all. Where the plan
+/// Reads, judges and reports one source; its outputs appear all or, on an error, not at all. Where the job
 /// says so, and an earlier run did just this, nothing is done again.
 ///
 /// # Errors
 /// Those of [`format::read`] and [`detect::detect`], and of writing the outputs.
 pub(super) fn scan(
     source: &Source,
-    plan: &Plan,
+    job: &Job,
     memory: &Arc<Memory>,
     state: &State,
 ) -> Result<Done> {
-    if plan.resume
-        && let Some(done) = state.recall(source, plan, memory.stop())
+    if job.resume()
+        && let Some(done) = state.recall(source, job, memory.stop())
     {
         return Ok(done);
     }
     let start = Instant::now();
     let seen = Seen::of(source);
-    let ingested = format::read(source, &plan.ingest, memory)?;
+    let ingested = format::read(source, job.read(), memory)?;
     let series = &ingested.series;
-    let findings = detect::detect(series, &plan.detect)?;
-    let graph = match plan.outputs.graphs {
+    let findings = detect::detect(series, job.detect())?;
+    let graph = match job.output().graphs {
         Graphs::All => true,
         Graphs::Anomalous => findings.anomalies > 0 || findings.has_gaps(),
         Graphs::None => false,
@@ -49,18 +49,18 @@ pub(super) fn scan(
     // Everything is written before anything gets its final name: a source that fails leaves nothing.
     let mut made: Vec<Made> = Vec::new();
     let place = |ending: &str| {
-        let folder = &plan.outputs.folder;
+        let folder = &job.output().folder;
         folder.join(with_ending(&source.output_stem, ending))
     };
-    let ending = anomalies_ending(plan);
-    let csv_safe = plan.outputs.csv_safe;
+    let ending = anomalies_ending(job);
+    let csv_safe = job.output().csv_safe;
     made.push(Made {
         file: atomic::stage(&place(&ending), |file| {
             tables::write_anomalies_csv(file, series.columns(), &found.anomalies, csv_safe)
         })?,
         ending,
     });
-    if let Some(format) = plan.outputs.scores {
+    if let Some(format) = job.output().scores {
         let ending = scores_ending(format).to_owned();
         made.push(Made {
             file: tables::stage_scores(&place(&ending), format, series, &findings, csv_safe)?,
@@ -68,15 +68,15 @@ pub(super) fn scan(
         });
     }
     if graph {
-        let ending = graph_ending(plan, plan.outputs.graph_format);
-        let picture = picture(&source.name(), plan, series, &found)?;
+        let ending = graph_ending(job, job.output().graph_format);
+        let picture = picture(&source.name(), job, series, &found)?;
         made.push(Made {
             file: atomic::stage(&place(&ending), |file| file.write_all(&picture))?,
             ending,
         });
     }
-    let withheld = match plan.outputs.graphs {
-        Graphs::Anomalous if !graph => graph_endings(plan).to_vec(),
+    let withheld = match job.output().graphs {
+        Graphs::Anomalous if !graph => graph_endings(job).to_vec(),
         _ => Vec::new(),
     };
     memory.stop().check()?;
@@ -97,7 +97,7 @@ pub(super) fn scan(
         elapsed: start.elapsed(),
         kept: false,
     };
-    state.keep(&mut done, plan, seen.zip(content), made, &withheld)?;
+    state.keep(&mut done, job, seen.zip(content), made, &withheld)?;
     Ok(done)
 }
 
@@ -114,15 +114,15 @@ fn content_of(
     }
 }
 
-/// The ends of names that outputs of a source can have with this plan.
-pub(super) fn endings(plan: &Plan) -> Vec<String> {
+/// The ends of names that outputs of a source can have with this job.
+pub(super) fn endings(job: &Job) -> Vec<String> {
     let scores = [ScoresFormat::Csv, ScoresFormat::Parquet].map(|f| scores_ending(f).to_owned());
-    let anomalies = [anomalies_ending(plan)];
-    [&anomalies[..], &scores, &graph_endings(plan)].concat()
+    let anomalies = [anomalies_ending(job)];
+    [&anomalies[..], &scores, &graph_endings(job)].concat()
 }
 
-fn anomalies_ending(plan: &Plan) -> String {
-    format!("_graph_anomalies_{}.csv", plan.detect.threshold.label())
+fn anomalies_ending(job: &Job) -> String {
+    format!("_graph_anomalies_{}.csv", job.detect().threshold.label())
 }
 
 fn scores_ending(format: ScoresFormat) -> &'static str {
@@ -132,16 +132,16 @@ fn scores_ending(format: ScoresFormat) -> &'static str {
     }
 }
 
-fn graph_endings(plan: &Plan) -> [String; 2] {
-    [GraphFormat::Png, GraphFormat::Svg].map(|format| graph_ending(plan, format))
+fn graph_endings(job: &Job) -> [String; 2] {
+    [GraphFormat::Png, GraphFormat::Svg].map(|format| graph_ending(job, format))
 }
 
-fn graph_ending(plan: &Plan, format: GraphFormat) -> String {
+fn graph_ending(job: &Job, format: GraphFormat) -> String {
     let form = match format {
         GraphFormat::Png => "png",
         GraphFormat::Svg => "svg",
     };
-    format!("_graph_{}.{form}", plan.detect.threshold.label())
+    format!("_graph_{}.{form}", job.detect().threshold.label())
 }
 
 /// What a walk over a judged series gave.
@@ -232,7 +232,7 @@ fn bands<'a>(
 /// Those of [`chart::draw`].
 pub(crate) fn picture(
     title: &str,
-    plan: &Plan,
+    job: &Job,
     series: &Series,
     found: &Examined,
 ) -> Result<Vec<u8>> {
@@ -259,10 +259,10 @@ pub(crate) fn picture(
         .collect();
     chart::draw(&GraphSpec {
         title,
-        note: &plan.detect.describe(),
+        note: &job.detect().describe(),
         panels: &panels,
-        bands: &bands(&found.incidents, plan.outputs.min_severity, &mut labels),
-        format: plan.outputs.graph_format,
-        y_scale: plan.outputs.y_scale,
+        bands: &bands(&found.incidents, job.output().min_severity, &mut labels),
+        format: job.output().graph_format,
+        y_scale: job.output().y_scale,
     })
 }

@@ -39,9 +39,10 @@ impl CancelToken {
     /// # Errors
     /// [`ErrorKind::Interrupted`] where somebody asked to stop.
     pub fn check(&self) -> Result<()> {
-        match self.requested() || self.cancelled.load(Ordering::Relaxed) {
-            true => Err(Error::new(ErrorKind::Interrupted, "interrupted")),
-            false => Ok(()),
+        if self.requested() || self.cancelled.load(Ordering::Relaxed) {
+            Err(Error::new(ErrorKind::Interrupted, "interrupted"))
+        } else {
+            Ok(())
         }
     }
 
@@ -71,30 +72,10 @@ impl CancelToken {
         }
     }
 
-    /// Sets the flag at SIGINT and SIGTERM; a second signal ends the process at once.
-    ///
-    /// A file that grows beyond what is allowed (`ulimit -f`) becomes an error of writing; by itself the
-    /// signal that comes with it would end the process.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Internal`] where the system refuses.
-    pub fn on_signals(&self) -> Result<()> {
-        use signal_hook::consts::{SIGINT, SIGTERM};
-        use signal_hook::flag;
-        let refused = |cause: io::Error| {
-            Error::new(ErrorKind::Internal, "signals cannot be heard").caused_by(cause)
-        };
-        for signal in [SIGINT, SIGTERM] {
-            // The order matters: the first signal must find the flag not yet set.
-            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&self.flag))
-                .map_err(refused)?;
-            flag::register_usize(signal, Arc::clone(&self.signal), signal as usize)
-                .map_err(refused)?;
-            flag::register(signal, Arc::clone(&self.flag)).map_err(refused)?;
-        }
-        #[cfg(unix)]
-        flag::register(signal_hook::consts::SIGXFSZ, Arc::default()).map_err(refused)?;
-        Ok(())
+    /// The flag, and the number of the signal that set it: for a signal handler to set.
+    #[cfg(feature = "cli")]
+    pub(crate) fn flags(&self) -> (&Arc<AtomicBool>, &Arc<AtomicUsize>) {
+        (&self.flag, &self.signal)
     }
 }
 

@@ -1,5 +1,6 @@
-//! The machine the program runs on: cancellation, the memory budget, panics.
+//! The machine the program runs on: cancellation, limits, the memory budget, panics.
 
 pub mod cancel;
+pub mod limits;
 pub mod memory;
 pub(crate) mod panics;

@@ -16,7 +16,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::config::Plan;
+use crate::config::Job;
 use crate::input::{Location, Source};
 use crate::runtime::cancel::CancelToken;
 use crate::state::outcome::Done;
@@ -116,14 +116,14 @@ impl State {
     /// written of it are still the same to the byte.
     ///
     /// Size and time of change are looked at first; then the source is read for its hash.
-    pub fn recall(&self, source: &Source, plan: &Plan, stop: &CancelToken) -> Option<Done> {
+    pub fn recall(&self, source: &Source, job: &Job, stop: &CancelToken) -> Option<Done> {
         let head = self.heads.get(&stem_of(source))?;
         let Location::File(path) = &source.location else {
             return None;
         };
         let (seen, input) = (Seen::of(source)?, head.input?);
         let same = head.version == env!("CARGO_PKG_VERSION")
-            && head.settings == plan.settings_mark()
+            && head.settings == job.settings_fingerprint()
             && head.source == name_of(source)
             && input.content.bytes == seen.bytes
             && input.modified_ns.is_some()
@@ -165,7 +165,7 @@ impl State {
     pub fn keep(
         &self,
         done: &mut Done,
-        plan: &Plan,
+        job: &Job,
         input: Option<(Seen, Fingerprint)>,
         made: Vec<Made>,
         withheld: &[String],
@@ -173,8 +173,8 @@ impl State {
         let source = done.source.clone();
         let mut head = Head {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            settings: plan.settings_mark(),
-            judgement: plan.judgement_mark(),
+            settings: job.settings_fingerprint(),
+            judgement: job.judgement_fingerprint(),
             source: name_of(&source),
             stem: stem_of(&source),
             input: input.map(|(seen, content)| Input {

@@ -473,7 +473,7 @@ fn settings_out_of_range_are_refused_before_anything_is_read_or_written() {
     // A hint that helps stays, set apart from what is wrong.
     assert_eq!(
         work.run("scan in.csv --contaminaton 0.1").ends(2).stderr,
-        "isoscan: unexpected argument '--contaminaton' found; tip: a similar argument exists: '--contamination'\n"
+        "isoscan: unexpected argument '--contaminaton': did you mean --contamination?\n"
     );
     assert_eq!(work.files(""), ["in.csv"]);
 }

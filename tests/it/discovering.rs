@@ -59,14 +59,14 @@ fn what_is_passed_over_is_said_with_its_reason_under_verbose() {
     let passed: Vec<&str> = run
         .said()
         .into_iter()
-        .filter(|line| line.contains("passed over "))
+        .filter(|line| line.starts_with("isoscan: skipped "))
         .collect();
     assert_eq!(
         passed,
         [
-            "isoscan: passed over logs/.git: hidden",
-            "isoscan: passed over logs/.hidden.csv: hidden",
-            "isoscan: passed over logs/notes.md: not the name of a known form",
+            "isoscan: skipped logs/.git: hidden",
+            "isoscan: skipped logs/.hidden.csv: hidden",
+            "isoscan: skipped logs/notes.md: not the name of a known form",
         ]
     );
     let quieter = work.run("scan logs --graphs none").ends(0);
@@ -254,9 +254,9 @@ fn a_dry_run_lists_the_sources_with_their_form_and_writes_nothing() {
     assert_eq!(
         run.said(),
         [
-            "isoscan: passed over logs/.git: hidden",
-            "isoscan: passed over logs/.hidden.csv: hidden",
-            "isoscan: passed over logs/notes.md: not the name of a known form",
+            "isoscan: skipped logs/.git: hidden",
+            "isoscan: skipped logs/.hidden.csv: hidden",
+            "isoscan: skipped logs/notes.md: not the name of a known form",
             "isoscan: logs/empty.csv: the file is empty",
         ]
     );

@@ -208,7 +208,7 @@ fn whatever_moment_a_scan_is_killed_at_its_files_are_whole_and_the_rest_can_be_r
 /// The sources that a resumed run left as they were, by what it says.
 fn kept(run: &Run) -> Vec<String> {
     let said = run.stderr.lines();
-    said.filter_map(|line| line.strip_suffix(": scanned before and still the same"))
+    said.filter_map(|line| line.strip_suffix(": scanned before and unchanged"))
         .map(|line| line.trim_start_matches("isoscan: ").to_owned())
         .collect()
 }
@@ -427,7 +427,7 @@ fn an_interrupted_scan_keeps_what_is_finished_and_says_so() {
         let (done, left) = (count("ok"), count("skipped"));
         assert!(done > 0 && left > 0 && done + left == 120, "{done} {left}");
         let said = format!(
-            "isoscan: interrupted: {done} of 120 inputs were scanned (--resume does the others)"
+            "isoscan: interrupted: {done} of 120 inputs were scanned; scan the others with --resume"
         );
         assert!(run.stderr.contains(&said), "{}", run.stderr);
         let partial = read_parquet(work.bytes("output/anomalies.parquet"));

@@ -635,10 +635,10 @@ fn what_is_no_regular_file_is_passed_over_in_folders_and_read_where_it_is_named(
     work.write("logs/empty.csv", "");
     let run = work.run("scan logs -v --graphs none").ends(1);
     for line in [
-        "passed over logs/pipe.csv: not a regular file",
-        "passed over logs/socket.csv: not a regular file",
-        "passed over logs/zero.csv: not a regular file",
-        "passed over logs/up.csv: a symbolic link to a folder above it",
+        "skipped logs/pipe.csv: not a regular file",
+        "skipped logs/socket.csv: not a regular file",
+        "skipped logs/zero.csv: not a regular file",
+        "skipped logs/up.csv: a symbolic link to a folder above it",
         "logs/empty.csv: the file is empty",
         "logs/self.csv: cannot be read: ",
     ] {

@@ -576,7 +576,7 @@ fn the_outputs_of_a_single_input_can_be_named() {
     let run = work.run("scan in.csv --output ../result -o none").ends(2);
     assert_eq!(
         run.stderr,
-        "isoscan: --output \"../result\" is no file name: the folder is chosen with --out-dir\n"
+        "isoscan: --output \"../result\" is not a file name: choose the folder with --out-dir\n"
     );
     assert!(!work.exists("none"));
 }

@@ -1,0 +1,403 @@
+//! What can be typed: commands, and groups of flags that commands share.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::builder::PossibleValue;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::values::parse_size;
+use crate::detect::{Detector, Severity, ThresholdRule};
+use crate::forest::SampleSize;
+use crate::generate::EventKind;
+use crate::report::Graphs;
+use crate::report::chart::{GraphFormat, YScale};
+use crate::report::tables::ScoresFormat;
+
+/// Scans archives of network-traffic logs for anomalies: floods, data being carried off, services
+/// gone silent
+///
+/// Unsupervised (isolation forest), over any number of files in one run. Exit codes: 0 every input was
+/// scanned; 1 some input failed or nothing was found to scan; 2 wrong usage; 3 with --fail-on: an incident
+/// of that severity was found; 130 or 143 the run was interrupted, and what was finished is whole.
+#[derive(Debug, Parser)]
+#[command(
+    name = "isoscan",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What is to be done.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// A command with its arguments.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Scan logs: a graph and a table of anomalies for each file, and one table for all
+    Scan(Box<ScanArgs>),
+    /// Make labelled synthetic traffic for demonstrations, tests and benchmarks
+    Generate(GenerateArgs),
+    /// Compare a detector's scores and alarms with labelled events: how many found, how many false
+    Evaluate(Box<EvaluateArgs>),
+    /// Measure each stage of a scan on given files: rows and bytes a second, peak memory
+    Bench(Box<BenchArgs>),
+    /// Print this help, or that of a command
+    Help(HelpArgs),
+    /// Print the version
+    Version,
+    /// Print a text that the arguments ask for, such as the help of `scan -h`.
+    #[command(skip)]
+    Print(String),
+}
+
+/// Arguments of `scan`.
+#[derive(Debug, Args)]
+pub struct ScanArgs {
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub detection: DetectionArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub running: RunningArgs,
+    #[command(flatten)]
+    pub scan: ScanRunningArgs,
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+/// Arguments of `evaluate`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "PATH is the results of a scan with --scores (files or folders), or data to run the detector on now."
+)]
+pub struct EvaluateArgs {
+    /// Labels: isoscan's own (*.labels.json), or windows as in the Numenta Anomaly Benchmark
+    ///
+    /// A folder stands for all *.labels.json in it. Repeatable.
+    #[arg(long, value_name = "FILE", required = true)]
+    pub labels: Vec<PathBuf>,
+
+    /// Leave out VUS-PR, which takes long where there are many events
+    #[arg(long)]
+    pub no_vus: bool,
+
+    /// Print the evaluation as JSON
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub detection: DetectionArgs,
+    #[command(flatten)]
+    pub running: RunningArgs,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Runs of each stage; the medians are reported
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub runs: NonZeroUsize,
+
+    /// Print the measurements as JSON
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub detection: DetectionArgs,
+    #[command(flatten)]
+    pub running: RunningArgs,
+}
+
+/// Arguments of `generate`.
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// File to write, or with --files or --sample the folder; - writes a single file's rows to
+    /// standard output, without labels
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+
+    /// Write the sample data that ships with isoscan
+    #[arg(long, conflicts_with_all = ["rows", "files", "seed", "step", "start", "columns", "events", "calm"])]
+    pub sample: bool,
+
+    /// Rows in each file
+    #[arg(long, value_name = "N", default_value_t = 4032)]
+    pub rows: u64,
+
+    /// Write N files into the folder PATH
+    #[arg(long, value_name = "N")]
+    pub files: Option<u64>,
+
+    /// Seconds between rows
+    #[arg(long, value_name = "SECONDS", default_value_t = 300.0)]
+    pub step: f64,
+
+    /// First timestamp, UTC
+    #[arg(long, value_name = "TIME", default_value = "2026-03-02 00:00:00")]
+    pub start: String,
+
+    /// Write bytes, packets and flows in place of one value column
+    #[arg(long)]
+    pub columns: bool,
+
+    /// Events in each file, as flood,silence: spike, flood, exfiltration, drop, silence, shift, pattern
+    /// [default: spike,flood,exfiltration,drop,silence]
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    pub events: Vec<EventKind>,
+
+    /// Write traffic without events
+    #[arg(long, conflicts_with = "events")]
+    pub calm: bool,
+
+    /// Seed of everything random; the same seed gives the same bytes
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub seed: u64,
+}
+
+/// Arguments of `help`.
+#[derive(Debug, Args)]
+pub struct HelpArgs {
+    /// The command to print the help of
+    #[arg(value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// What is read, and how: shared by all commands that read logs.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Input")]
+pub struct InputArgs {
+    /// Files, folders (with all folders below), quoted globs, or - for standard input
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// The same as PATH, repeatable
+    #[arg(long, value_name = "PATH")]
+    pub input: Vec<PathBuf>,
+
+    /// Read paths from LIST, one a line; - reads them from standard input
+    #[arg(long, value_name = "LIST")]
+    pub files_from: Option<PathBuf>,
+
+    /// Name of the timestamp column; upper and lower case are the same
+    #[arg(long, value_name = "NAME", default_value = "timestamp")]
+    pub timestamp_column: String,
+
+    /// Name of a value column; upper and lower case are the same. Repeat it to judge several together
+    #[arg(long, value_name = "NAME", default_value = "value")]
+    pub value_column: Vec<String>,
+
+    /// Format of the timestamps: '%d.%m.%Y %H:%M:%S', epoch_s, epoch_ms, epoch_us, epoch_ns or iso
+    /// [default: recognised]
+    #[arg(long, value_name = "FORMAT")]
+    pub timestamp_format: Option<String>,
+
+    /// Time zone of timestamps that name none: UTC, +02:00 or Europe/Berlin
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub timezone: String,
+
+    /// Largest size of one input after unpacking, as 2G; a larger one is an error [default: no limit]
+    ///
+    /// Protects against small files that unpack to endless ones. Memory stays bounded in any case.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub max_input_bytes: Option<u64>,
+}
+
+/// What is looked for, and how: shared by all commands that run a detector.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Detection")]
+pub struct DetectionArgs {
+    /// What a row is compared with
+    #[arg(long, value_name = "DETECTOR", value_enum, default_value = "value")]
+    pub detector: Detector,
+
+    /// Share of rows expected to be anomalous, in (0, 0.5], or auto
+    ///
+    /// The threshold is the (1 - RATE) quantile of each file's scores, exactly as in scikit-learn. Rows that
+    /// tie with it are not flagged; the summary gives the expected and the found count. With auto
+    /// there is no rate to guess: calm files have next to no anomalies.
+    #[arg(
+        short,
+        long,
+        alias = "c",
+        value_name = "RATE",
+        default_value = "0.01",
+        allow_negative_numbers = true
+    )]
+    pub contamination: ThresholdRule,
+
+    /// Flag rows whose score is above SCORE (0 to 1), in place of a rate
+    #[arg(
+        long,
+        value_name = "SCORE",
+        conflicts_with = "contamination",
+        allow_negative_numbers = true
+    )]
+    pub threshold: Option<f64>,
+
+    /// Number of trees; with more of them, two seeds agree better [default: 1000, or 200 with several
+    /// value columns]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub trees: Option<NonZeroUsize>,
+
+    /// Rows that each tree sees: a count, or a share of all rows such as 0.1
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "256",
+        allow_negative_numbers = true
+    )]
+    pub sample_size: SampleSize,
+
+    /// Seed of everything random; the same seed gives the same bytes
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 42,
+        allow_negative_numbers = true
+    )]
+    pub seed: u64,
+}
+
+/// What is written, and where.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// Folder below which everything is written
+    #[arg(short, long, value_name = "DIR", default_value = "output")]
+    pub out_dir: PathBuf,
+
+    /// Base name of a single input's outputs, in place of the input's own
+    #[arg(long, value_name = "NAME")]
+    pub output: Option<String>,
+
+    /// Which files get a graph
+    #[arg(long, value_name = "WHICH", value_enum, default_value = "all")]
+    pub graphs: Graphs,
+
+    /// Draw graphs as pixels or as vectors
+    #[arg(long, value_name = "FORMAT", value_enum, default_value = "png")]
+    pub graph_format: GraphFormat,
+
+    /// Scale of the value axis; auto is logarithmic where a few spikes would flatten everything else
+    #[arg(long, value_name = "SCALE", value_enum, default_value = "auto")]
+    pub y_scale: YScale,
+
+    /// Write the score of every row as well, to <stem>_scores.<FORMAT>
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub scores: Option<ScoresFormat>,
+
+    /// Report incidents of this severity and above
+    #[arg(long, value_name = "SEVERITY", value_enum, default_value = "low")]
+    pub min_severity: Severity,
+
+    /// Exit with code 3 where an incident of this severity or above was found
+    #[arg(long, value_name = "SEVERITY", value_enum)]
+    pub fail_on: Option<Severity>,
+
+    /// Put an apostrophe before text cells that a spreadsheet would run as formulas
+    #[arg(long)]
+    pub csv_safe: bool,
+
+    /// Print the summary as JSON on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// With which means: shared by all commands that read logs.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Running")]
+pub struct RunningArgs {
+    /// Threads to use; 0 stands for one for each processor
+    #[arg(
+        short = 'j',
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    pub threads: usize,
+
+    /// Most memory to use, as 512M or 2G; rows beyond it go to a scratch file in the output folder
+    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = parse_size)]
+    pub max_memory: u64,
+}
+
+/// What of the work is done.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Running")]
+pub struct ScanRunningArgs {
+    /// Scan only what is missing: inputs that an earlier run with the same settings has scanned, and that have
+    /// not changed, keep their outputs
+    #[arg(long)]
+    pub resume: bool,
+
+    /// List what would be scanned, with the recognised format, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// What is said on standard error.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Running")]
+pub struct TalkArgs {
+    /// Print nothing but errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Print for each file what was recognised, dropped and skipped
+    #[arg(short, long)]
+    pub verbose: bool,
+
+    /// Color on the terminal; auto obeys NO_COLOR
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
+    pub color: ColorWhen,
+}
+
+/// When the terminal gets color.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal that knows color, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The names of an option's values on the command line, with a line of help where the name does not say it all.
+macro_rules! choices {
+    ($type:ty { $($variant:ident => $name:literal $($help:literal)?),+ $(,)? }) => {
+        impl ValueEnum for $type {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$(Self::$variant),+]
+            }
+
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                Some(match self {
+                    $(Self::$variant => PossibleValue::new($name)$(.help($help))?),+
+                })
+            }
+        }
+    };
+}
+
+choices!(Detector {
+    Value => "value" "All values of the file: an isolation forest on the value, as in the original script",
+    Context => "context" "The past alone: time of day, level and change; alarms as a stream would raise them",
+    Shape => "shape" "The shapes of the whole file: stretches of rows unlike all others",
+});
+choices!(Graphs { All => "all", Anomalous => "anomalous", None => "none" });
+choices!(GraphFormat { Png => "png", Svg => "svg" });
+choices!(YScale { Linear => "linear", Log => "log", Auto => "auto" });
+choices!(ScoresFormat { Csv => "csv", Parquet => "parquet" });
+choices!(Severity { Low => "low", Medium => "medium", High => "high", Critical => "critical" });

@@ -1,0 +1,77 @@
+//! From what was typed to the settings of a job.
+
+use std::path::PathBuf;
+
+use super::args::{DetectionArgs, InputArgs, OutputArgs, RunningArgs};
+use crate::config::RunOptions;
+use crate::detect::{DetectOptions, ThresholdRule};
+use crate::forest::ForestParams;
+use crate::format::ReadOptions;
+use crate::input::discover;
+use crate::report::OutputOptions;
+use crate::support::error::{Error, ErrorKind, Result};
+
+impl InputArgs {
+    /// All paths: arguments, those of `--input`, and those in the list.
+    pub(super) fn all_paths(&self) -> Result<Vec<PathBuf>> {
+        let mut paths = self.paths.clone();
+        paths.extend(self.input.iter().cloned());
+        if let Some(list) = &self.files_from {
+            paths.extend(discover::read_list(list)?);
+            if paths.is_empty() {
+                return Err(Error::new(ErrorKind::NotFound, "the list names no file").at(list));
+            }
+        }
+        Ok(paths)
+    }
+
+    pub(super) fn options(&self) -> Result<ReadOptions> {
+        Ok(ReadOptions {
+            timestamp_column: self.timestamp_column.clone(),
+            value_columns: self.value_column.clone(),
+            timestamp_format: self.timestamp_format.clone(),
+            zone: self.timezone.parse()?,
+            max_bytes: self.max_input_bytes,
+        })
+    }
+}
+
+impl DetectionArgs {
+    /// The settings for rows of so many value columns.
+    pub(super) fn options(&self, columns: usize) -> Result<DetectOptions> {
+        let trees = self.trees.unwrap_or(ForestParams::default_trees(columns));
+        Ok(DetectOptions {
+            detector: self.detector,
+            forest: ForestParams::new(trees.get(), self.sample_size, self.seed)?,
+            threshold: match self.threshold {
+                Some(score) => ThresholdRule::Score(score),
+                None => self.contamination,
+            },
+        })
+    }
+}
+
+impl OutputArgs {
+    pub(super) fn options(&self) -> OutputOptions {
+        OutputOptions {
+            folder: self.out_dir.clone(),
+            base_name: self.output.clone(),
+            graphs: self.graphs,
+            graph_format: self.graph_format,
+            y_scale: self.y_scale,
+            scores: self.scores,
+            min_severity: self.min_severity,
+            csv_safe: self.csv_safe,
+        }
+    }
+}
+
+impl RunningArgs {
+    pub(super) fn options(&self, resume: bool) -> RunOptions {
+        RunOptions {
+            threads: self.threads,
+            max_memory: self.max_memory,
+            resume,
+        }
+    }
+}
