@@ -4,12 +4,17 @@
 //! the others. One lazy polars pipeline for each source, so that an error belongs to its file.
 
 mod caught;
+#[cfg(test)]
+mod collected;
 pub(crate) mod delimited;
+pub(crate) mod fields;
 mod frame;
+pub(crate) mod json;
 mod number;
 mod parquet;
 pub mod record;
 pub mod timestamp;
+mod zeek;
 
 use std::sync::Arc;
 
@@ -28,7 +33,7 @@ pub use crate::storage::fingerprint::Fingerprint;
 
 /// Every format of record logs, in the order in which they are tried. A new format is a file of its own and a
 /// line here.
-pub static RECORD_FORMATS: &[&dyn record::RecordFormat] = &[];
+pub static RECORD_FORMATS: &[&dyn record::RecordFormat] = &[&zeek::Zeek];
 
 /// Which columns to read, and how.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

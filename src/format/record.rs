@@ -1,8 +1,25 @@
 //! What a record log holds, and what a format must do to be read.
 //!
 //! In: blocks of bytes that end at the end of a record. Out: [`Record`]s, handed to a [`RecordSink`] one by
-//! one. A format is one file: it implements [`RecordFormat`] and [`Layout`], and is listed in
-//! [`RECORD_FORMATS`](super::RECORD_FORMATS). Knows nothing of buckets, entities and measures.
+//! one. Knows nothing of buckets, entities and measures.
+//!
+//! # How to add a format
+//!
+//! A format is one file in this folder and one line in [`RECORD_FORMATS`](super::RECORD_FORMATS). Nothing else changes.
+//!
+//! 1. Implement [`RecordFormat`] on a unit struct. `recognise` sees the first bytes of an input and decides by content alone,
+//!    never by the file's name. It returns `Ok(None)` for anything else, and an error of
+//!    [`ErrorKind::Unsupported`](crate::support::error::ErrorKind::Unsupported) for a relative that cannot be scanned; the text says what
+//!    the input is and which command turns it into something readable. `fields::head_lines` gives the lines that may be judged, and
+//!    `fields::most_fit` the rule for layouts without a header (80 % of the lines fit).
+//! 2. Implement [`Layout`] on a struct that holds what the head said: which field lies in which column, in which zone times are written.
+//!    `read` turns a block into records. `fields` has addresses, whole numbers, seconds to microseconds and protocols; `json` walks
+//!    the keys of an object; `timestamp` has the forms of times.
+//! 3. Every line ends in exactly one call: `record`, `dropped` or `other`. Blank lines, heads and comments end in none. Only fields
+//!    that the record needs are parsed, and a needed field that is neither unset nor valid drops the line with the reason.
+//! 4. Keep private what is private: request lines, query strings and user names never leave `read`. A path leaves as its hash.
+//! 5. Test each dialect on a few lines of your own, and call `collected::holds_for_any_bytes` with a sample: arbitrary and mutated bytes
+//!    never panic, and every line is accounted for.
 
 use std::sync::Arc;
 
@@ -131,7 +148,8 @@ pub trait RecordSink {
     fn other(&mut self);
     /// A record that was mended: an end before its start, a duration of 2^32 ms. Counted beside it.
     fn mended(&mut self);
-    /// A stretch of time of which the exporter says that it lost records (VPC SKIPDATA), in microseconds UTC.
+    /// A span of time in which the exporter says it lost records (VPC SKIPDATA), in microseconds UTC. Called beside
+    /// [`other`](Self::other) for the same line.
     fn unknown(&mut self, start_us: i64, end_us: i64);
 }
 
@@ -149,12 +167,19 @@ pub trait RecordFormat: Sync {
     /// Its name for `--format`: `zeek`.
     fn name(&self) -> &'static str;
 
+    /// Whether the format needs the head that another program put in front of each line: iptables has no time but
+    /// syslog's. Such a format sees the lines as they are; all others see them without that head.
+    fn reads_envelopes(&self) -> bool {
+        false
+    }
+
     /// Looks at the head of an input: its first bytes (64 KiB or the whole input), unpacked, without a
-    /// byte-order mark. `Ok(None)` where it is something else.
+    /// byte-order mark. Its last line may be cut. `Ok(None)` where it is something else.
     ///
     /// # Errors
-    /// Where it is a relative of this format that cannot be scanned (Zeek's `open_conn`, an nfdump statistic):
-    /// the text says what it is and what to do.
+    /// [`ErrorKind::Unsupported`](crate::support::error::ErrorKind::Unsupported) where it is a relative of this format that cannot be scanned
+    /// (Zeek's `open_conn`, an nfdump statistic), and [`ErrorKind::Format`](crate::support::error::ErrorKind::Format) where it is damaged (Zeek
+    /// without its head). The text says what the input is and what to do.
     fn recognise(&self, head: &[u8], options: &RecordOptions) -> Result<Option<Arc<dyn Layout>>>;
 }
 
@@ -163,26 +188,31 @@ pub trait Layout: Send + Sync {
     /// In words: `Zeek conn, TSV`.
     fn describe(&self) -> String;
 
+    /// What the user should be told about this input: that its times are relative to the start of a capture.
+    fn notice(&self) -> Option<String> {
+        None
+    }
+
     /// What the records are about.
     fn family(&self) -> Family;
 
-    /// The exporter's own window in microseconds, below which a bucket makes no sense; 0 where there is none.
+    /// The exporter's own window in microseconds: a shorter bucket makes no sense. 0 where there is none.
     fn window_us(&self) -> i64 {
         0
     }
 
-    /// How many bytes at the front of `block` are whole records: the rest is read with the next block.
+    /// How many bytes at the front of `block` are whole records; the rest is read with the next block.
     /// `None` where no record ends in it.
     fn cut(&self, block: &[u8]) -> Option<usize> {
         memchr::memrchr(b'\n', block).map(|end| end + 1)
     }
 
-    /// Reads a block of whole records; the last line of an input may lack its line end. Blocks are read side
-    /// by side, each with the layout that holds at its start.
+    /// Reads a block of whole records; the last line of an input may lack its line end. Blocks are read in
+    /// parallel, each with the layout that holds at its start.
     fn read(&self, block: &[u8], sink: &mut dyn RecordSink);
 
-    /// The layout behind `block`, where a head inside it changes the layout (`#fields`). Called for every block
-    /// in order, before it is read.
+    /// The layout after `block`, where a head inside it changes the layout (`#fields`). Called for every block
+    /// in order, before it is read, by the thread that reads the input: it must cost next to nothing.
     fn after(&self, block: &[u8]) -> Option<Arc<dyn Layout>> {
         let _ = block;
         None

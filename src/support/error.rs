@@ -17,6 +17,8 @@ pub enum ErrorKind {
     Read,
     /// An input's bytes are not what its form demands: binary data, a corrupt archive, a broken header.
     Format,
+    /// An input is recognised as something that cannot be scanned: a binary capture, another program's report.
+    Unsupported,
     /// A column that was asked for is not there.
     Column,
     /// No row of an input can be used.

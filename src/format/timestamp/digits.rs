@@ -8,7 +8,7 @@ const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
 /// The eight bytes of `text` from `at`, or eight NULs (which are no digits) where `text` ends before.
 #[inline(always)]
-pub(super) fn word(text: &[u8], at: usize) -> u64 {
+pub(in crate::format) fn word(text: &[u8], at: usize) -> u64 {
     match text.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()) {
         Some(bytes) => u64::from_le_bytes(bytes),
         None => 0,
@@ -17,7 +17,11 @@ pub(super) fn word(text: &[u8], at: usize) -> u64 {
 
 /// `word` less `template`, when every byte then is at most that of `limits` (which are below 128).
 #[inline(always)]
-pub(super) const fn within(word: u64, template: &[u8; 8], limits: &[u8; 8]) -> Option<u64> {
+pub(in crate::format) const fn within(
+    word: u64,
+    template: &[u8; 8],
+    limits: &[u8; 8],
+) -> Option<u64> {
     let digits = word ^ u64::from_le_bytes(*template);
     let slack = 0x7f7f_7f7f_7f7f_7f7f - u64::from_le_bytes(*limits);
     // A byte above its limit carries into its own high bit; one with that bit already set fails by itself,
@@ -43,7 +47,7 @@ pub(super) fn eight(word: u64) -> Option<u64> {
 
 /// The value of eight digits (0 to 9 each), the most significant in the lowest byte.
 #[inline(always)]
-pub(super) const fn combine(digits: u64) -> u64 {
+pub(in crate::format) const fn combine(digits: u64) -> u64 {
     const MASK: u64 = 0x0000_00ff_0000_00ff;
     let pairs = pairs(digits);
     let upper = (pairs & MASK).wrapping_mul(100 + (1_000_000 << 32));

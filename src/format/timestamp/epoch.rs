@@ -157,6 +157,12 @@ impl EpochReader {
     }
 }
 
+/// Seconds as a decimal number to microseconds, rounded towards minus infinity; `None` where `text` is no number or
+/// too large.
+pub(in crate::format) fn decimal_us(text: &[u8]) -> Option<i64> {
+    Decimal::read(text)?.floor(6)
+}
+
 /// A decimal number as written: `digits * 10^exponent`, and whether a further digit was not zero.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Decimal {

@@ -5,7 +5,7 @@
 //! by a parser of a few nanoseconds a cell. Which column holds the times is left to the caller.
 
 mod civil;
-mod digits;
+pub(in crate::format) mod digits;
 mod epoch;
 mod format;
 mod parser;
@@ -18,6 +18,7 @@ pub use self::parser::TimeParser;
 pub(super) use self::zone::LocalClock;
 pub use self::zone::Zone;
 
+pub(in crate::format) use self::epoch::decimal_us;
 use self::epoch::{Decimal, EpochReader};
 use self::format::Format;
 use self::parser::Reader;
@@ -61,6 +62,7 @@ enum Look {
     Compact,
 }
 
+const ISO: &str = "%Y-%m-%d %H:%M:%S";
 const COMPACT: &str = "%Y%m%d%H%M%S";
 
 impl TimeForm {
@@ -140,7 +142,7 @@ impl TimeForm {
         let word = text.trim();
         let epoch = |unit| (Shape::Epoch(unit), zone, String::new());
         let (shape, zone, pattern) = match word {
-            "iso" => (Shape::Iso(b'-'), zone, "%Y-%m-%d %H:%M:%S".to_owned()),
+            "iso" => (Shape::Iso(b'-'), zone, ISO.to_owned()),
             "epoch_s" => epoch(EpochUnit::Seconds),
             "epoch_ms" => epoch(EpochUnit::Milliseconds),
             "epoch_us" => epoch(EpochUnit::Microseconds),
@@ -161,6 +163,33 @@ impl TimeForm {
             zone,
             pattern,
         })
+    }
+
+    /// ISO 8601, in `zone` where a time names none.
+    pub fn iso(zone: Zone) -> Self {
+        Self {
+            shape: Shape::Iso(b'-'),
+            zone,
+            pattern: ISO.to_owned(),
+        }
+    }
+
+    /// The form of access logs, `31/Jan/2026:12:00:00 +0100`, in `zone` where a time names none.
+    pub fn access_log(zone: Zone) -> Self {
+        Self {
+            shape: Shape::AccessLog,
+            zone,
+            pattern: "%d/%b/%Y:%H:%M:%S".to_owned(),
+        }
+    }
+
+    /// Numbers since 1970 in `unit`.
+    pub fn epoch(unit: EpochUnit) -> Self {
+        Self {
+            shape: Shape::Epoch(unit),
+            zone: Zone::UTC,
+            pattern: String::new(),
+        }
     }
 
     /// The form in words, for people: `ISO 8601, e.g. %Y-%m-%d %H:%M:%S` or `epoch milliseconds`.
