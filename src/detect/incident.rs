@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::anomaly::{Direction, Expectation};
 use super::departure::{DEPARTED, Run};
 use super::interval::{Cadence, Gap};
-use crate::support::calendar::{DAY_US, HOUR_US, MINUTE_US, SECOND_US, iso_text};
+use crate::support::calendar::{HOUR_US, MINUTE_US, iso_text};
 use crate::support::error::{Error, ErrorKind, Result};
+use crate::support::text::duration;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -364,21 +365,6 @@ fn number(number: f64) -> String {
     }
 }
 
-/// A duration in its two largest units.
-fn duration(us: i64) -> String {
-    let (large, unit, small, rest) = match us {
-        us if us >= DAY_US => (us / DAY_US, "d", us % DAY_US / HOUR_US, "h"),
-        us if us >= HOUR_US => (us / HOUR_US, "h", us % HOUR_US / MINUTE_US, "min"),
-        us if us >= MINUTE_US => (us / MINUTE_US, "min", us % MINUTE_US / SECOND_US, "s"),
-        us if us >= SECOND_US => (us / SECOND_US, "s", 0, ""),
-        us => return format!("{} ms", us as f64 / 1e3),
-    };
-    match small {
-        0 => format!("{large} {unit}"),
-        small => format!("{large} {unit} {small} {rest}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -493,22 +479,6 @@ mod tests {
             incident(run(3, 600.0, false), false).evidence(),
             "down to 600 (60.0 %), 8.00 robust standard deviations below the expected 1000, \
              at 1970-01-01T00:00:00Z; 3 rows over 15 min"
-        );
-    }
-
-    #[test]
-    fn durations_are_told_in_their_two_largest_units() {
-        let told = [
-            500_000,
-            59_000_000,
-            90_000_000,
-            5_400_000_000,
-            93_600_000_000,
-        ]
-        .map(duration);
-        assert_eq!(
-            told,
-            ["500 ms", "59 s", "1 min 30 s", "1 h 30 min", "1 d 2 h"]
         );
     }
 }

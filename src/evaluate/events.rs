@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::matching::Labelled;
 use crate::support::calendar::SECOND_US;
+use crate::support::statistics::median;
 
 /// The alarms of one file or of a whole corpus, whose rows count alike.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -132,7 +133,8 @@ impl Tally {
 
 impl Found {
     fn of(delays_us: &[Option<i64>]) -> Self {
-        let mut found: Vec<i64> = delays_us.iter().flatten().copied().collect();
+        let delays = delays_us.iter().flatten();
+        let mut found: Vec<f64> = delays.map(|&us| us as f64).collect();
         Self {
             events: delays_us.len(),
             found: found.len(),
@@ -144,16 +146,6 @@ impl Found {
 
 fn share(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
-}
-
-/// The median of `values`, of an even number the mean of the middle two.
-fn median(values: &mut [i64]) -> Option<f64> {
-    values.sort_unstable();
-    let upper = *values.get(values.len() / 2)? as f64;
-    match values.len() % 2 {
-        1 => Some(upper),
-        _ => Some((values[values.len() / 2 - 1] as f64 + upper) / 2.0),
-    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 
 use super::nab::{NabScore, PerProfile};
 use super::{Alarms, Evaluation, FileEvaluation, KindFound, Totals};
-use crate::report::grouped;
-use crate::support::error::printable;
+use crate::support::text::{duration, grouped, printable};
 
 /// Files named in the table.
 const NAMED: usize = 60;
@@ -113,7 +112,7 @@ fn alarm_lines(text: &mut String, alarms: &Alarms) -> std::fmt::Result {
     let counts = format!("{} of {}", grouped(found.found), grouped(found.events));
     writeln!(text, "{:<14} {counts}{percent}", "events found")?;
     if let Some(seconds) = found.median_time_to_detection_s {
-        writeln!(text, "{:<14} {} (median)", "found after", duration(seconds))?;
+        writeln!(text, "{:<14} {} (median)", "found after", in_words(seconds))?;
     }
     let rate = match alarms.false_alarms_per_10000_rows {
         Some(rate) => format!(" ({rate:.1} in 10,000 rows)"),
@@ -149,7 +148,7 @@ fn kind_table(text: &mut String, kinds: &[KindFound]) -> std::fmt::Result {
             Some(share) => format!("{:.1} %", 100.0 * share),
             None => NOTHING.to_owned(),
         };
-        let after = found.median_time_to_detection_s.map(duration);
+        let after = found.median_time_to_detection_s.map(in_words);
         writeln!(
             text,
             "{kind:<width$} {:>7}  {:>7}  {recall:>7}  {:>11}",
@@ -225,20 +224,8 @@ fn significant(number: f64) -> String {
     format!("{number:.digits$}")
 }
 
-/// Seconds in the two largest units that they fill.
-fn duration(seconds: f64) -> String {
-    if seconds < 60.0 && seconds.fract() != 0.0 {
-        return format!("{seconds:.1} s");
-    }
-    let seconds = seconds.round() as u64;
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, _) if seconds.is_multiple_of(60) => format!("{minutes} min"),
-        (0, 0, _) => format!("{minutes} min {:02} s", seconds % 60),
-        (0, _, _) => format!("{hours} h {:02} min", minutes % 60),
-        _ => format!("{days} d {:02} h", hours % 24),
-    }
+fn in_words(seconds: f64) -> String {
+    duration((seconds * 1e6) as i64)
 }
 
 #[cfg(test)]
@@ -320,23 +307,6 @@ standard           0.00    no alarm
 low FP             0.00    no alarm
 low FN             0.00    no alarm
 "
-        );
-    }
-
-    #[test]
-    fn durations_have_two_units() {
-        let shown = [0.0, 1.5, 59.0, 60.0, 61.0, 7500.0, 97_200.0].map(duration);
-        assert_eq!(
-            shown,
-            [
-                "0 s",
-                "1.5 s",
-                "59 s",
-                "1 min",
-                "1 min 01 s",
-                "2 h 05 min",
-                "1 d 03 h"
-            ]
         );
     }
 

@@ -3,7 +3,6 @@
 //! In: a [`Source`] and which columns are wanted. Out: the usable rows in time order, with a count of
 //! the others. One lazy polars pipeline for each source, so that an error belongs to its file.
 
-mod caught;
 #[cfg(test)]
 mod collected;
 pub(crate) mod delimited;

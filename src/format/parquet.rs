@@ -17,12 +17,12 @@ use polars_parquet::read::{
 };
 use rayon::prelude::*;
 
-use super::caught::caught;
 use super::delimited::{DroppedRow, find_columns};
 use super::timestamp::{LocalClock, TimeForm, TimeParser, Zone};
 use super::{Dropped, ReadOptions, frame, unknown_time_form};
 use crate::input::too_many_bytes;
 use crate::runtime::memory::Memory;
+use crate::runtime::panics::caught;
 use crate::series::{Chunk, SeriesBuilder};
 use crate::support::error::{Error, ErrorKind, Result, quoted};
 

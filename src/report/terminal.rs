@@ -6,7 +6,7 @@ use std::path::Path;
 use super::grouped;
 use super::summary::Summary;
 use crate::detect::Severity;
-use crate::support::error::printable;
+use crate::support::text::{duration, printable};
 
 /// Sources with longer names push what stands behind them to the right.
 const WIDEST_SOURCE: usize = 40;
@@ -107,7 +107,7 @@ fn seconds(seconds: f64) -> String {
     match seconds {
         s if s < 10.0 => format!("{s:.2} s"),
         s if s < 120.0 => format!("{s:.1} s"),
-        s => format!("{:.0} min {:02.0} s", (s / 60.0).floor(), s % 60.0),
+        s => duration((s * 1e6) as i64),
     }
 }
 

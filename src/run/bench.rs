@@ -19,6 +19,7 @@ use crate::runtime::cancel::CancelToken;
 use crate::runtime::limits;
 use crate::runtime::memory::Memory;
 use crate::support::error::{Result, printable};
+use crate::support::statistics::median;
 
 /// What a benchmarking run measured.
 #[derive(Debug, Serialize)]
@@ -123,12 +124,13 @@ fn run(source: &Source, job: &Job, sums: &mut [f64; STAGES.len()]) -> Result<(u6
 
 impl Stage {
     fn new(name: &'static str, mut seconds: Vec<f64>, (rows, bytes): (u64, u64)) -> Self {
-        seconds.sort_by(f64::total_cmp);
-        let median = seconds[seconds.len() / 2].max(1e-9);
+        let median = median(&mut seconds).unwrap_or_default().max(1e-9);
+        let shortest = seconds.iter().copied().fold(f64::INFINITY, f64::min);
+        let longest = seconds.iter().copied().fold(0.0, f64::max);
         Self {
             name,
             seconds: median,
-            seconds_range: (seconds[0], seconds[seconds.len() - 1]),
+            seconds_range: (shortest, longest),
             rows_per_second: rows as f64 / median,
             bytes_per_second: bytes as f64 / median,
         }

@@ -1,22 +1,32 @@
-//! The last net: a panic in one source's work costs that source, and is told as an error with its place.
+//! The last net: a panic in the work on one input costs that input, and becomes an error that names its place.
+//!
+//! Two kinds of work are caught. What isoscan does itself is [`guarded`]: a panic there is a fault of isoscan. What
+//! a decoder of others does with bytes that nobody vouches for is [`caught`]: a panic there is the file's
+//! fault, and its report on standard error is kept back.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Mutex, Once, PoisonError};
 
 use crate::support::error::{Error, ErrorKind, Result};
 
-/// Panics that have happened and not been told: what they said, and where.
+/// Panics that happened and were not reported yet: text and place.
 static PLACES: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
-/// Of more, the oldest are forgotten.
-const REMEMBERED: usize = 64;
+/// Most panics that are remembered; beyond it, the oldest are forgotten.
+const MAX_PLACES: usize = 64;
 
-/// Does `work`; a panic in it becomes an error, wherever it happened.
+thread_local! {
+    /// Whether panics on this thread are the fault of a file.
+    static EXPECTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does `work`; a panic in it becomes an error, on whichever thread it happened.
 ///
 /// # Errors
 /// Those of `work`, and [`ErrorKind::Internal`] with the place of the panic.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    remember_places();
+    set_hook();
     panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = text_of(&*panic);
         let mut places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -31,6 +41,17 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
+/// What `work` returns, or the text of the panic that ended it.
+///
+/// Everything that `work` changes must be thrown away if it panicked.
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    set_hook();
+    let before = EXPECTED.replace(true);
+    let result = panic::catch_unwind(AssertUnwindSafe(work));
+    EXPECTED.set(before);
+    result.map_err(|panic| text_of(&*panic))
+}
+
 fn text_of(panic: &(dyn Any + Send)) -> String {
     let owned = panic.downcast_ref::<String>().map(String::as_str);
     owned
@@ -39,23 +60,26 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
         .to_owned()
 }
 
-/// Has the place of every panic remembered. A panic may happen on a thread of rayon's and be caught on
-/// another, so it is found again by what it says.
-fn remember_places() {
+/// Has the place of every panic remembered that is not expected. A panic may happen on a thread of rayon's and be
+/// caught on another, so it is found again by its text.
+fn set_hook() {
     static SET: Once = Once::new();
     SET.call_once(|| {
-        let usual = panic::take_hook();
-        panic::set_hook(Box::new(move |about| {
-            let place = about.location().map(ToString::to_string);
+        let default = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if EXPECTED.get() {
+                return;
+            }
+            let place = info.location().map(ToString::to_string);
             let mut places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
-            if places.len() == REMEMBERED {
+            if places.len() == MAX_PLACES {
                 places.remove(0);
             }
-            places.push((text_of(about.payload()), place.unwrap_or_default()));
+            places.push((text_of(info.payload()), place.unwrap_or_default()));
             drop(places);
             // Whoever asks for more gets it.
             if std::env::var_os("RUST_BACKTRACE").is_some() {
-                usual(about);
+                default(info);
             }
         }));
     });
@@ -66,27 +90,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_on_any_thread_is_an_error_that_tells_its_place() {
+    fn a_panic_on_any_thread_is_an_error_that_names_its_place() {
         for threaded in [false, true] {
             let line = line!() + 1;
             let fail = || -> Result<()> { panic!("number {}", u8::from(threaded)) };
-            let error = guarded(|| match threaded {
-                true => rayon::join(fail, || ()).0,
-                false => fail(),
+            let error = guarded(|| {
+                if threaded {
+                    rayon::join(fail, || ()).0
+                } else {
+                    fail()
+                }
             })
             .unwrap_err();
             let text = error.to_string();
             assert_eq!(error.kind(), ErrorKind::Internal);
-            let said = format!("internal error: number {} (", u8::from(threaded));
-            assert!(text.starts_with(&said), "{text}");
+            let start = format!("internal error: number {} (", u8::from(threaded));
+            assert!(text.starts_with(&start), "{text}");
             assert!(text.contains(&format!("panics.rs:{line}:")), "{text}");
         }
     }
 
     #[test]
-    fn what_ends_well_or_with_an_error_passes() {
+    fn work_that_returns_passes_its_result_on() {
         assert_eq!(guarded(|| Ok(7)).unwrap(), 7);
         let error = guarded(|| -> Result<()> { Err(Error::new(ErrorKind::Read, "no")) });
         assert_eq!(error.unwrap_err().to_string(), "no");
+        assert_eq!(caught(|| 5), Ok(5));
+    }
+
+    #[test]
+    fn an_expected_panic_becomes_its_text() {
+        let number = 7;
+        let result: Result<(), String> = caught(|| panic!("bad byte {number}"));
+        assert_eq!(result, Err("bad byte 7".to_owned()));
+        assert_eq!(caught(|| panic!("bad")), Err::<(), _>("bad".to_owned()));
     }
 }

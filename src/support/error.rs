@@ -5,6 +5,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use super::text::{printable, quoted};
+
 /// What kind of thing went wrong: decides nothing about the text, but lets a caller tell cases apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -125,33 +127,6 @@ impl std::error::Error for Error {
     }
 }
 
-/// `text` with control characters shown as escapes, so that a file's name or content cannot
-/// break a line or steer the terminal.
-pub fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control()
-            || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
-}
-
-/// A value found in an input, quoted, escaped and cut to `40` characters for an error's text.
-pub fn quoted(value: &[u8]) -> String {
-    const SHOWN: usize = 40;
-    let text = String::from_utf8_lossy(&value[..value.len().min(4 * SHOWN)]);
-    let mut shown: String = text.chars().take(SHOWN).collect();
-    if text.chars().count() > SHOWN || value.len() > 4 * SHOWN {
-        shown.push('…');
-    }
-    format!("\"{}\"", printable(&shown))
-}
-
 fn one_line(text: &str) -> String {
     let joined: Vec<&str> = text
         .lines()
@@ -175,16 +150,5 @@ mod tests {
             error.to_string(),
             "logs/a.csv: line 7: cannot be read: first; second"
         );
-    }
-
-    #[test]
-    fn control_characters_are_shown_escaped() {
-        assert_eq!(printable("a\u{1b}[31mb\n"), "a\\u{1b}[31mb\\n");
-    }
-
-    #[test]
-    fn long_values_are_cut() {
-        let shown = quoted(&[b'x'; 100]);
-        assert_eq!(shown, format!("\"{}…\"", "x".repeat(40)));
     }
 }

@@ -2,3 +2,5 @@
 
 pub mod calendar;
 pub mod error;
+pub mod statistics;
+pub mod text;

@@ -193,7 +193,7 @@ fn the_exit_code_tells_of_an_incident_that_is_severe_enough() {
     assert!(
         refused
             .stderr
-            .contains("severity \"terrible\" is none of low, medium, high, critical"),
+            .contains("invalid value 'terrible' for '--fail-on <SEVERITY>' [possible values: low, medium, high, critical]"),
         "{}",
         refused.stderr
     );

@@ -1,5 +1,7 @@
 //! Brings values of any size to a size that can be calculated with.
 
+pub(super) use crate::support::statistics::upper_median as median;
+
 /// Scaled values end here: beyond a million times the usual deviation nothing is learnt from more, and
 /// squares still fit 32-bit numbers.
 const LIMIT: f64 = 1e6;
@@ -84,15 +86,6 @@ fn unsqueezed(scaled: f64) -> f64 {
         true => scaled,
         false => (SOFT * (scaled.abs() / SOFT - 1.0).exp()).copysign(scaled),
     }
-}
-
-/// The upper median, `None` of nothing. Reorders `values`.
-pub(super) fn median(values: &mut [f64]) -> Option<f64> {
-    if values.is_empty() {
-        return None;
-    }
-    let middle = values.len() / 2;
-    Some(*values.select_nth_unstable_by(middle, f64::total_cmp).1)
 }
 
 #[cfg(test)]

@@ -24,10 +24,10 @@ fn a_parser_that_panics_ends_the_reading_and_is_not_waited_for() {
     std::thread::spawn(move || {
         let line = b"2026-01-01 00:00:00,12345\n";
         let mut text = text(&line.repeat((60 * BLOCK_BYTES) / line.len())).unwrap();
-        let result = crate::format::caught::caught(|| {
+        let result = crate::runtime::panics::caught(|| {
             side_by_side(&mut text, |_| {
                 // Only the tasks' own threads are quiet that ask for it.
-                let text = crate::format::caught::caught(|| -> Rows { panic!("no parser") });
+                let text = crate::runtime::panics::caught(|| -> Rows { panic!("no parser") });
                 std::panic::resume_unwind(Box::new(text.unwrap_err()))
             })
         });
