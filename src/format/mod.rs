@@ -3,14 +3,17 @@
 //! In: a [`Source`] and which columns are wanted. Out: the usable rows in time order, with a count of
 //! the others. One lazy polars pipeline for each source, so that an error belongs to its file.
 
+mod binary;
 #[cfg(test)]
 mod collected;
 pub(crate) mod delimited;
-pub(crate) mod fields;
+mod envelope;
+mod fields;
 mod frame;
-pub(crate) mod json;
+mod json;
 mod number;
 mod parquet;
+mod recognise;
 pub mod record;
 pub mod timestamp;
 mod zeek;
@@ -27,12 +30,15 @@ use crate::series::Series;
 use crate::support::error::{Error, ErrorKind, Result, quoted};
 
 pub use self::delimited::DroppedRow;
+pub use self::recognise::{RecordLog, recognise_records};
 pub use self::timestamp::Zone;
 pub use crate::storage::fingerprint::Fingerprint;
 
 /// Every format of record logs, in the order in which they are tried. A new format is a file of its own and a
 /// line here.
-pub static RECORD_FORMATS: &[&dyn record::RecordFormat] = &[&zeek::Zeek];
+pub static RECORD_FORMATS: &[&dyn record::RecordFormat] = &[
+    &zeek::Zeek,
+];
 
 /// Which columns to read, and how.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
