@@ -87,7 +87,7 @@ impl Settings {
 /// let job = Job::new(Settings::new(["logs"]))?;
 /// assert!(job.workers() >= 1);
 /// assert!(Job::new(Settings::new(Vec::<String>::new())).is_err());
-/// # Ok::<(), isoscan::support::error::Error>(())
+/// # Ok::<(), isoscan::Error>(())
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "Settings", into = "Settings")]

@@ -25,3 +25,6 @@ pub mod series;
 pub mod state;
 pub mod storage;
 pub mod support;
+
+pub use runtime::cancel::CancelToken;
+pub use support::error::{Error, ErrorKind, Result};

@@ -66,7 +66,7 @@ pub fn read_labels(path: &Path) -> Result<Vec<LabelledFile>> {
 /// use isoscan::evaluate::parse_labels;
 /// let labels = parse_labels(br#"{"a.csv": [["1970-01-01 00:00:01.000000", "1970-01-01 00:00:02"]]}"#)?;
 /// assert_eq!(labels[0].events[0].end_us, 2_000_000);
-/// # Ok::<(), isoscan::support::error::Error>(())
+/// # Ok::<(), isoscan::Error>(())
 /// ```
 pub fn parse_labels(text: &[u8]) -> Result<Vec<LabelledFile>> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);

@@ -142,7 +142,7 @@ pub struct Ranking {
 /// let found = evaluate(&corpus, &measures);
 /// assert_eq!(found.totals.nab.map(|nab| nab.standard.score), Some(100.0));
 /// assert_eq!(found.totals.alarms.map(|alarms| alarms.false_alarms), Some(0));
-/// # Ok::<(), isoscan::support::error::Error>(())
+/// # Ok::<(), isoscan::Error>(())
 /// ```
 pub fn evaluate(corpus: &[Labelled], measures: &Measures) -> Evaluation {
     let rankings: Vec<Option<Ranking>> = corpus

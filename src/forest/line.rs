@@ -68,7 +68,7 @@ use crate::support::error::{Error, ErrorKind, Result};
 /// let forest = LineForest::fit(&values, &ForestParams::default())?;
 /// assert!(forest.score(1e6) > 0.7);
 /// assert!(forest.score(50.0) < 0.5);
-/// # Ok::<(), isoscan::support::error::Error>(())
+/// # Ok::<(), isoscan::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct LineForest {

@@ -20,7 +20,7 @@ use crate::support::error::{Error, ErrorKind, Result};
 /// assert_eq!("256".parse::<SampleSize>()?, SampleSize::Rows(256));
 /// assert_eq!("1.0".parse::<SampleSize>()?, SampleSize::Share(1.0));
 /// assert!("0".parse::<SampleSize>().is_err());
-/// # Ok::<(), isoscan::support::error::Error>(())
+/// # Ok::<(), isoscan::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

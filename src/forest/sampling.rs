@@ -379,7 +379,7 @@ fn coins(stream: &mut Stream, digits: u32) -> u64 {
 /// let from_gathered = LineForest::fit_gathered(&plan, &gathered, &params)?;
 /// let from_all = LineForest::fit(&values, &params)?;
 /// assert_eq!(from_gathered.score(7.0), from_all.score(7.0));
-/// # Ok::<(), isoscan::support::error::Error>(())
+/// # Ok::<(), isoscan::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct SamplePlan {

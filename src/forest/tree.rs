@@ -33,7 +33,7 @@ use crate::support::error::{Error, ErrorKind, Result};
 /// let mut scores = vec![0.0; 1000];
 /// forest.score_into(&[&x, &y], &mut scores)?;
 /// assert!(scores.iter().all(|&score| score <= scores[500]));
-/// # Ok::<(), isoscan::support::error::Error>(())
+/// # Ok::<(), isoscan::Error>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Forest {

@@ -23,7 +23,7 @@
 //! let highest = values.iter().copied().fold(0.0, f64::max);
 //! let at = values.iter().position(|&value| value == highest).unwrap() as u64;
 //! assert!((spike.start_row..spike.end_row()).contains(&at));
-//! # Ok::<(), isoscan::support::error::Error>(())
+//! # Ok::<(), isoscan::Error>(())
 //! ```
 
 mod chance;

@@ -3,20 +3,28 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use anstyle::{AnsiColor, Style};
+
 use super::grouped;
 use super::summary::Summary;
 use crate::detect::Severity;
 use crate::support::text::{duration, printable};
 
+const BOLD: Style = Style::new().bold();
+const RED: Style = AnsiColor::Red.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
 /// Sources with longer names push what stands behind them to the right.
 const WIDEST_SOURCE: usize = 40;
 
-/// The table as text; `colour` allows for escape sequences.
-pub fn table(summary: &Summary, folder: &Path, colour: bool) -> String {
+/// The table as text, with escape sequences where `color` allows them.
+pub fn table(summary: &Summary, folder: &Path, color: bool) -> String {
     let mut text = String::new();
-    let paint = |code: &str, text: String| match colour {
-        true => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
-        false => text,
+    let paint = |style: Style, text: String| {
+        if color {
+            format!("{style}{text}{style:#}")
+        } else {
+            text
+        }
     };
     let totals = &summary.totals;
     let rate = totals.rows as f64 / summary.seconds.max(1e-9);
@@ -32,7 +40,7 @@ pub fn table(summary: &Summary, folder: &Path, colour: bool) -> String {
         let _ = write!(
             files,
             ", {}",
-            paint("31", format!("{} failed", grouped(totals.failed)))
+            paint(RED, format!("{} failed", grouped(totals.failed)))
         );
     }
     if totals.skipped > 0 {
@@ -41,10 +49,10 @@ pub fn table(summary: &Summary, folder: &Path, colour: bool) -> String {
     line("files", files);
     let dropped = match totals.dropped_rows {
         0 => String::new(),
-        rows => paint("33", format!(", {} dropped", grouped(rows))),
+        rows => paint(YELLOW, format!(", {} dropped", grouped(rows))),
     };
     line("rows", format!("{}{dropped}", grouped(totals.rows)));
-    line("anomalies", paint("1", grouped(totals.anomalies)));
+    line("anomalies", paint(BOLD, grouped(totals.anomalies)));
     let by_severity: Vec<String> = totals
         .incidents
         .by_severity
@@ -81,9 +89,9 @@ pub fn table(summary: &Summary, folder: &Path, colour: bool) -> String {
         for worst in &summary.worst_incidents {
             let severity = format!("{:<8}", worst.severity.name());
             let severity = match worst.severity {
-                Severity::Critical => paint("1;31", severity),
-                Severity::High => paint("31", severity),
-                Severity::Medium => paint("33", severity),
+                Severity::Critical => paint(RED.bold(), severity),
+                Severity::High => paint(RED, severity),
+                Severity::Medium => paint(YELLOW, severity),
                 Severity::Low => severity,
             };
             let _ = writeln!(

@@ -186,6 +186,93 @@ fn help_and_version_go_to_standard_output() {
     assert_eq!(work.files(""), Vec::<String>::new());
 }
 
+#[test]
+fn help_and_version_are_answered_wherever_they_are_asked_for() {
+    let work = Workdir::new();
+    let version = format!("isoscan {}\n", env!("CARGO_PKG_VERSION"));
+    for asked in ["--version", "-V", "version", "scan --version", "scan x -V"] {
+        assert_eq!(work.run(asked).ends(0).stdout, version, "{asked}");
+    }
+    let help = work.run("scan --help").ends(0).stdout;
+    assert_eq!(work.run("help scan").ends(0).stdout, help);
+    assert_eq!(
+        work.run("help").ends(0).stdout,
+        work.run("--help").ends(0).stdout
+    );
+    let of_help = work.run("help -h").ends(0).stdout;
+    assert!(of_help.contains("Usage: isoscan help"), "{of_help}");
+    let unknown = work.run("help scna").ends(2).stderr;
+    assert_eq!(
+        unknown,
+        "isoscan: no command \"scna\"; see 'isoscan help'\n"
+    );
+}
+
+#[test]
+fn all_commands_that_read_logs_take_the_same_flags_of_input() {
+    let work = Workdir::new();
+    for command in ["scan", "evaluate", "bench"] {
+        let help = work.run(&format!("{command} --help")).ends(0).stdout;
+        for flag in [
+            "--input",
+            "--files-from",
+            "--timestamp-column",
+            "--value-column",
+            "--timestamp-format",
+            "--timezone",
+            "--max-input-bytes",
+            "--threads",
+            "--max-memory",
+        ] {
+            assert!(help.contains(flag), "{command}: {flag}");
+        }
+    }
+}
+
+#[test]
+fn more_threads_than_processors_are_as_good_as_enough() {
+    let work = two_files();
+    work.run("scan logs -q --graphs none -o few -j 1").ends(0);
+    work.run("scan logs -q --graphs none -o many -j 100000")
+        .ends(0);
+    let tables = |folder: &str| {
+        let mut files = work.contents(folder);
+        files.retain(|(name, _)| name != "summary.json");
+        files
+    };
+    assert_eq!(tables("few"), tables("many"));
+}
+
+#[test]
+fn a_notice_that_holds_for_many_files_is_one_line() {
+    let work = Workdir::new();
+    for number in 0..5 {
+        work.write(
+            &format!("logs/{number}.csv"),
+            "timestamp,value\n2026-01-01,1\n",
+        );
+    }
+    let run = work.run("scan logs --graphs none").ends(0);
+    assert_eq!(
+        run.said()[0],
+        "isoscan: logs/0.csv: one row only: nothing to compare it with, no anomalies (and 4 more like it; see -v)"
+    );
+    let run = work.run("scan logs --graphs none -v").ends(0);
+    let told = run
+        .said()
+        .into_iter()
+        .filter(|line| line.contains("one row only"));
+    assert_eq!(told.count(), 5);
+}
+
+#[test]
+fn a_rate_with_many_digits_does_not_make_long_names() {
+    let work = two_files();
+    work.run("scan logs/calm.csv -q --graphs none -c 5e-324")
+        .ends(0);
+    assert!(work.exists("output/calm_graph_anomalies_5e-324.csv"));
+}
+
 #[cfg(unix)]
 #[test]
 fn a_reader_that_goes_away_is_no_error() {

@@ -51,7 +51,7 @@ impl FromStr for Zone {
     /// let zone: Zone = "Europe/Berlin".parse()?;
     /// assert_eq!(zone.to_string(), "Europe/Berlin");
     /// assert!("Europe/Atlantis".parse::<Zone>().is_err());
-    /// # Ok::<(), isoscan::support::error::Error>(())
+    /// # Ok::<(), isoscan::Error>(())
     /// ```
     fn from_str(text: &str) -> Result<Self, Error> {
         let text = text.trim();

@@ -115,7 +115,7 @@ pub const MOST_PANELS: usize = 20;
 ///     y_scale: YScale::Auto,
 /// })?;
 /// assert_eq!(&png[1..4], b"PNG");
-/// # Ok::<(), isoscan::support::error::Error>(())
+/// # Ok::<(), isoscan::Error>(())
 /// ```
 pub fn draw(spec: &GraphSpec<'_>) -> Result<Vec<u8>> {
     let size = layout::size(spec.panels.len().min(MOST_PANELS));
