@@ -133,7 +133,7 @@ fn after_iso_time(line: &[u8], joint: u8) -> Option<&[u8]> {
 fn in_json(line: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut found = None;
     json::walk(line, |key, value| {
-        if matches!(key, "log" | "message" | "textPayload") && value.raw().starts_with(b"\"") {
+        if matches!(key, "log" | "message" | "textPayload") && value.is_text() {
             found = Some(value.text());
         }
         true

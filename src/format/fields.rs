@@ -159,6 +159,19 @@ fn plain_seconds_us(text: &[u8]) -> Option<i64> {
     Some((whole * 1_000_000 + fraction) as i64)
 }
 
+/// A number since 1970 as microseconds, its unit by its size: seconds, milliseconds, microseconds or nanoseconds, also with
+/// a fraction.
+pub(super) fn epoch_us(text: &[u8]) -> Option<i64> {
+    let whole = memchr::memchr(b'.', text).map_or(text, |point| &text[..point]);
+    let number_us = match number(whole)? {
+        whole if whole < 100_000_000_000 => return seconds_us(text),
+        whole if whole < 100_000_000_000_000 => whole.checked_mul(1_000)?,
+        whole if whole < 100_000_000_000_000_000 => whole,
+        whole => whole / 1_000,
+    };
+    i64::try_from(number_us).ok()
+}
+
 /// The end of a record that starts at `start_us` and lasts `duration_us`.
 ///
 /// An end before the start, and a duration of about 2^32 ms (a difference of -1 ms that some exporters write as a
@@ -443,6 +456,25 @@ mod tests {
         for wrong in ["", "-", "x", "1.2.3", "0.00006x", ".", "1.00 000"] {
             assert_eq!(seconds_us(wrong.as_bytes()), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn numbers_since_1970_tell_their_unit_by_their_size() {
+        for text in [
+            "1777896000.5",
+            "1777896000500",
+            "1777896000500000",
+            "1777896000500000000",
+        ] {
+            assert_eq!(
+                epoch_us(text.as_bytes()),
+                Some(1_777_896_000_500_000),
+                "{text}"
+            );
+        }
+        assert_eq!(epoch_us(b"1777896000"), Some(1_777_896_000_000_000));
+        assert_eq!(epoch_us(b"-"), None);
+        assert_eq!(epoch_us(b"99999999999999999999"), None);
     }
 
     #[test]

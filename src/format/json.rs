@@ -43,6 +43,11 @@ impl<'a> Value<'a> {
         self.0.is_null()
     }
 
+    /// Whether it is a text.
+    pub(super) fn is_text(&self) -> bool {
+        self.0.is_str()
+    }
+
     /// The bytes as written, quotes and all.
     pub(super) fn raw(&self) -> Cow<'a, [u8]> {
         match self.0.as_raw_cow() {

@@ -15,7 +15,9 @@ mod number;
 mod parquet;
 mod recognise;
 pub mod record;
+mod suricata;
 pub mod timestamp;
+mod vpc_flow;
 mod zeek;
 
 use std::sync::Arc;
@@ -36,9 +38,8 @@ pub use crate::storage::fingerprint::Fingerprint;
 
 /// Every format of record logs, in the order in which they are tried. A new format is a file of its own and a
 /// line here.
-pub static RECORD_FORMATS: &[&dyn record::RecordFormat] = &[
-    &zeek::Zeek,
-];
+pub static RECORD_FORMATS: &[&dyn record::RecordFormat] =
+    &[&zeek::Zeek, &suricata::Suricata, &vpc_flow::VpcFlow];
 
 /// Which columns to read, and how.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
