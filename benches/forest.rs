@@ -5,7 +5,7 @@
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use isoscan::forest::{Forest, ForestParams, LineForest, SamplePlan, SampleSize};
+use isoscan::forest::{ForestParams, MultivariateForest, SamplePlan, SampleSize, UnivariateForest};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
@@ -73,9 +73,9 @@ mod fit {
     #[divan::bench(args = [1000, 4032, 65_536, 10_000_000])]
     fn line(bencher: Bencher, rows: usize) {
         let values = Shape::Normal.values(rows);
-        let forest = LineForest::fit(&values, &params(1000)).expect("values");
+        let forest = UnivariateForest::fit(&values, &params(1000)).expect("values");
         assert!(forest.score(40.0) > 0.6 && forest.score(0.0) < 0.5);
-        bencher.bench(|| LineForest::fit(black_box(&values), &params(1000)));
+        bencher.bench(|| UnivariateForest::fit(black_box(&values), &params(1000)));
     }
 
     /// The same by way of a plan, as for data that does not fit the memory.
@@ -89,7 +89,7 @@ mod fit {
                 .iter()
                 .map(|&row| values[row as usize])
                 .collect();
-            LineForest::fit_gathered(&plan, &gathered, &params(1000))
+            UnivariateForest::fit_gathered(&plan, &gathered, &params(1000))
         });
     }
 
@@ -98,7 +98,7 @@ mod fit {
     fn general(bencher: Bencher, rows: usize) {
         let columns: Vec<Vec<f64>> = (0..8).map(|seed| normal(rows, seed)).collect();
         let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
-        bencher.bench(|| Forest::fit(black_box(&columns), &params(100)));
+        bencher.bench(|| MultivariateForest::fit(black_box(&columns), &params(100)));
     }
 }
 
@@ -122,7 +122,7 @@ mod score {
 
     fn line(bencher: Bencher, shape: Shape, trees: usize) {
         let values = shape.values(ROWS);
-        let forest = LineForest::fit(&values, &params(trees)).expect("values");
+        let forest = UnivariateForest::fit(&values, &params(trees)).expect("values");
         let mut out = vec![0.0; ROWS];
         forest.score_into(&values[..1000], &mut out[..1000]);
         assert!(
@@ -143,7 +143,7 @@ mod score {
     #[divan::bench(args = SHAPES, sample_count = 10)]
     fn count_1000000x1000(bencher: Bencher, shape: Shape) {
         let values = shape.values(1_000_000);
-        let forest = LineForest::fit(&values, &params(1000)).expect("values");
+        let forest = UnivariateForest::fit(&values, &params(1000)).expect("values");
         let mut counts = vec![0; forest.interval_count()];
         bencher
             .counter(ItemsCount::new(values.len()))
@@ -157,7 +157,7 @@ mod score {
     fn general_1000000x8(bencher: Bencher, trees: usize) {
         let columns: Vec<Vec<f64>> = (0..8).map(|seed| normal(1_000_000, seed)).collect();
         let columns: Vec<&[f64]> = columns.iter().map(Vec::as_slice).collect();
-        let forest = Forest::fit(&columns, &params(trees)).expect("columns");
+        let forest = MultivariateForest::fit(&columns, &params(trees)).expect("columns");
         let mut out = vec![0.0; 1_000_000];
         forest
             .score_into(&columns, &mut out)

@@ -10,7 +10,9 @@ use super::tail;
 use super::threshold::{self, Contamination, quantile_threshold};
 use crate::detect::quantile::{self, Within};
 use crate::forest::depth::average_depth;
-use crate::forest::{Forest, ForestParams, LimitForest, LineForest, SamplePlan, SampleSize};
+use crate::forest::{
+    ForestParams, InclusiveForest, MultivariateForest, SamplePlan, SampleSize, UnivariateForest,
+};
 use crate::series::{Chunk, Part, Series, SeriesBuilder};
 use crate::support::error::Result;
 
@@ -25,7 +27,7 @@ pub(super) enum Scorer {
 /// One column, a forest of trees.
 #[derive(Debug)]
 pub(super) struct Line {
-    forest: LineForest,
+    forest: UnivariateForest,
     /// The score of each interval of values, with the number of rows in it, in order of value.
     counted: Vec<(f64, u64)>,
 }
@@ -33,7 +35,7 @@ pub(super) struct Line {
 /// One column, the limit of infinitely many trees.
 #[derive(Debug)]
 pub(super) struct Limit {
-    forest: LimitForest,
+    forest: InclusiveForest,
     /// Values of rows drawn from the series, ascending.
     drawn: Vec<f64>,
 }
@@ -103,7 +105,7 @@ impl Line {
     pub(super) fn fit(series: &Series, params: &ForestParams) -> Result<Self> {
         let plan = SamplePlan::draw(series.rows(), params)?;
         let gathered = series.gather(0, plan.rows())?;
-        let forest = LineForest::fit_gathered(&plan, &gathered, params)?;
+        let forest = UnivariateForest::fit_gathered(&plan, &gathered, params)?;
         let intervals = forest.interval_count();
         let counts = series.fold(
             || vec![0u64; intervals],
@@ -198,7 +200,7 @@ impl Limit {
         };
         let sample: Vec<f64> = (0..size).map(quantile).collect();
         Ok(Self {
-            forest: LimitForest::new(&sample),
+            forest: InclusiveForest::new(&sample),
             drawn,
         })
     }
@@ -388,7 +390,7 @@ impl Kept {
             .map(|column| series.gather(column, plan.rows()))
             .collect::<Result<_>>()?;
         let gathered: Vec<&[f64]> = gathered.iter().map(Vec::as_slice).collect();
-        let forest = Forest::fit_gathered(&plan, &gathered, params)?;
+        let forest = MultivariateForest::fit_gathered(&plan, &gathered, params)?;
         let average = average_depth(params.sample_size().of(series.rows()));
         let rows = in_parallel(series, &[SCORE], |_, chunk| {
             let mut scores = vec![0.0; chunk.rows()];

@@ -10,7 +10,7 @@
 /// Above [`SUMMED`] keys the harmonic number comes from its asymptotic series, whose error there
 /// is below the last bit.
 ///
-/// Source: Liu, Ting, Zhou, "Isolation Forest", ICDM 2008, equation 1.
+/// Source: Liu, Ting, Zhou, "Isolation MultivariateForest", ICDM 2008, equation 1.
 ///
 /// ```
 /// use isoscan::forest::depth::average_depth;

@@ -1,11 +1,11 @@
-//! Isolation forests: how easily a point is cut off from the others.
+//! Isolation forests: how easily a point is split off from the others.
 //!
 //! In: columns of finite numbers. Out: a score for each row, in (0, 1], higher is more anomalous.
 //! Knows nothing of files, time or tables.
 //!
-//! An isolation tree cuts the range of a random sample at random places, again and again, until
+//! An isolation tree splits the range of a random sample at random places, again and again, until
 //! each row is alone or the tree is as deep as a balanced one would be. A point that is far from
-//! the others is alone after few cuts: its *path* is short. Where a leaf still holds several rows,
+//! the others is alone after few splits: its *path* is short. Where a leaf still holds several rows,
 //! the path is continued by the average depth of a tree of so many rows, [`depth::average_depth`].
 //! The score compares the mean path over all trees, `E(h)`, with that of an average point:
 //!
@@ -13,33 +13,28 @@
 //!
 //! so 0.5 is an average point, and the nearer to 1, the more anomalous.
 //!
-//! Source: Liu, Ting, Zhou, "Isolation Forest", ICDM 2008; `c` and the score are equations 1 and 2.
+//! Source: Liu, Ting, Zhou, "Isolation MultivariateForest", ICDM 2008; `c` and the score are equations 1 and 2.
 //!
-//! Two forests grow the same kind of trees: [`LineForest`] on a single feature, where all trees
-//! collapse into one sorted table, and [`Forest`] on several. [`LimitForest`] is what the first comes
+//! Two forests grow the same kind of trees: [`UnivariateForest`] on a single feature, where all trees
+//! collapse into one sorted table, and [`MultivariateForest`] on several. [`InclusiveForest`] is what the first comes
 //! to with infinitely many trees, each of which holds the row that is judged. All give the same bits at any
 //! number of threads, because path lengths are added as whole numbers and every tree's random
 //! numbers depend on the settings and the tree's number alone.
 
-mod collapse;
-mod cut;
 pub mod depth;
 pub mod infinite;
-pub mod line;
+pub mod multivariate;
 pub mod params;
-mod radix;
 mod sampling;
-pub(crate) mod seed;
+mod split;
 mod steps;
-pub mod tree;
-#[cfg(test)]
-mod walk;
+pub mod univariate;
 
-pub use infinite::LimitForest;
-pub use line::LineForest;
+pub use infinite::InclusiveForest;
+pub use multivariate::MultivariateForest;
 pub use params::{ForestParams, SampleSize};
 pub use sampling::SamplePlan;
-pub use tree::Forest;
+pub use univariate::UnivariateForest;
 
 /// Levels that a tree of `sample_size` rows may have below its root: as many as a balanced tree.
 fn height_limit(sample_size: usize) -> u32 {

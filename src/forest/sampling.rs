@@ -13,9 +13,9 @@
 use rayon::prelude::*;
 
 use super::params::ForestParams;
-use super::radix;
-use super::seed::{Purpose, Stream};
 use crate::support::error::{Error, ErrorKind, Result};
+use crate::support::radix;
+use crate::support::random::{Purpose, Stream};
 
 /// Up to this many rows are always dealt, which costs at least one look at every 64 rows for each
 /// tree; beyond, only if all trees together draw each row several times.
@@ -371,13 +371,13 @@ fn coins(stream: &mut Stream, digits: u32) -> u64 {
 /// `fit_gathered`: the result is the same, bit for bit, as fitting on all rows.
 ///
 /// ```
-/// use isoscan::forest::{ForestParams, LineForest, SamplePlan};
+/// use isoscan::forest::{ForestParams, UnivariateForest, SamplePlan};
 /// let values: Vec<f64> = (0..500_000).map(|i| f64::from(i % 1009)).collect();
 /// let params = ForestParams::default();
 /// let plan = SamplePlan::draw(values.len(), &params)?;
 /// let gathered: Vec<f64> = plan.rows().iter().map(|&row| values[row as usize]).collect();
-/// let from_gathered = LineForest::fit_gathered(&plan, &gathered, &params)?;
-/// let from_all = LineForest::fit(&values, &params)?;
+/// let from_gathered = UnivariateForest::fit_gathered(&plan, &gathered, &params)?;
+/// let from_all = UnivariateForest::fit(&values, &params)?;
 /// assert_eq!(from_gathered.score(7.0), from_all.score(7.0));
 /// # Ok::<(), isoscan::Error>(())
 /// ```

@@ -1,60 +1,60 @@
-//! A step function of a value: cuts in ascending order, and a level for each interval between
+//! A step function of a value: splits in ascending order, and a level for each interval between
 //! them: the score, say.
 //!
 //! In: the steps, once, then values. Out: the interval of each value and its level, in about the
-//! time of two reads from memory. The answer is that of a binary search among the cuts; only the
+//! time of two reads from memory. The answer is that of a binary search among the splits; only the
 //! way there is shorter.
 //!
 //! The bits of a number, read as a whole number, grow with the number, and grow by a fixed amount
 //! whenever it doubles. Equal steps of these *keys* suit both narrow clusters and spikes a
-//! thousand times as high, so a first table splits the keys from the first cut to the last into
-//! equal buckets. The range from a bucket's own first cut to its last is split again, now evenly
-//! by value, into about as many slots as it has cuts; a second table says how many cuts lie before
-//! each slot. What is left is to count the cuts of one slot that are below the value: almost always
-//! [`NEAR`] comparisons, done without a branch. Slots with more (cuts crowded into one spot of
+//! thousand times as high, so a first table splits the keys from the first split to the last into
+//! equal buckets. The range from a bucket's own first split to its last is split again, now evenly
+//! by value, into about as many slots as it has splits; a second table says how many splits lie before
+//! each slot. What is left is to count the splits of one slot that are below the value: almost always
+//! [`NEAR`] comparisons, done without a branch. Slots with more (splits crowded into one spot of
 //! their bucket) are marked and searched by halving.
 //!
 //! A larger value never gets an earlier slot, since each step of the arithmetic keeps the order
-//! even after rounding. Therefore cuts in earlier slots are below the value, and cuts in later
+//! even after rounding. Therefore splits in earlier slots are below the value, and splits in later
 //! slots are not, and it does not matter where exactly a slot begins.
 
 /// Buckets of the first table, a power of two. 1,024 of 32 bytes fit the fastest cache.
 const BUCKETS: usize = 1 << 10;
 
-/// Slots for each cut of a bucket.
-const SLOTS_PER_CUT: f64 = 1.5;
+/// Slots for each split of a bucket.
+const SLOTS_PER_SPLIT: f64 = 1.5;
 
-/// Cuts that are compared with a value in any case.
+/// Splits that are compared with a value in any case.
 const NEAR: usize = 3;
 
 /// Values looked up side by side: their slots first, then the steps there, so that the processor
 /// reads ahead for many values at a time.
 const BLOCK: usize = 32;
 
-/// A step function with a coarse index over its cuts.
+/// A step function with a coarse index over its splits.
 #[derive(Debug, Clone)]
 pub(super) struct Steps<S> {
-    /// The steps in ascending order; the last interval has infinity for its cut, as have [`NEAR`]
+    /// The steps in ascending order; the last interval has infinity for its split, as have [`NEAR`]
     /// more behind it.
     steps: Vec<Step<S>>,
-    /// The first and the last cut. Other values are looked up as if they were the nearer of these,
+    /// The first and the last split. Other values are looked up as if they were the nearer of these,
     /// NaN as if it were the first.
     lowest: f64,
     highest: f64,
     shift: u32,
     buckets: Box<[Bucket; BUCKETS]>,
-    /// For each slot, the number of cuts in earlier slots, and in the top bit whether it is crowded.
+    /// For each slot, the number of splits in earlier slots, and in the top bit whether it is crowded.
     slots: Vec<u32>,
 }
 
-/// The interval up to and including `cut`, side by side with its level since both are needed together.
+/// The interval up to and including `split`, side by side with its level since both are needed together.
 #[derive(Debug, Clone, Copy)]
 struct Step<S> {
-    cut: f64,
+    split: f64,
     level: S,
 }
 
-/// The values of one bucket, from its first cut to its last.
+/// The values of one bucket, from its first split to its last.
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
     first: f64,
@@ -69,25 +69,27 @@ struct Bucket {
 /// from its lowest bits. That is one instruction where a conversion takes several.
 const WHOLE: f64 = (1_u64 << 52) as f64;
 
-/// Marks a slot with more than [`NEAR`] cuts.
+/// Marks a slot with more than [`NEAR`] splits.
 const CROWDED: u32 = 1 << 31;
 
 impl<S: Copy> Steps<S> {
-    /// The function that is `levels[i]` above `cuts[i - 1]` and up to `cuts[i]`.
+    /// The function that is `levels[i]` above `splits[i - 1]` and up to `splits[i]`.
     ///
-    /// The cuts are ascending, finite and without -0; there is one level more than cuts.
-    pub(super) fn new(cuts: &[f64], levels: &[S]) -> Self {
+    /// The splits are ascending, finite and without -0; there is one level more than splits.
+    pub(super) fn new(splits: &[f64], levels: &[S]) -> Self {
         assert!(
-            cuts.len() < CROWDED as usize / 4,
-            "more cuts than 8 GiB hold"
+            splits.len() < CROWDED as usize / 4,
+            "more splits than 8 GiB hold"
         );
-        let lowest = cuts.first().copied().unwrap_or(f64::INFINITY);
-        let highest = cuts.last().copied().unwrap_or(f64::INFINITY);
-        let ends = cuts.iter().copied().chain([f64::INFINITY]);
-        let steps = ends.zip(levels).map(|(cut, &level)| Step { cut, level });
+        let lowest = splits.first().copied().unwrap_or(f64::INFINITY);
+        let highest = splits.last().copied().unwrap_or(f64::INFINITY);
+        let ends = splits.iter().copied().chain([f64::INFINITY]);
+        let steps = ends
+            .zip(levels)
+            .map(|(split, &level)| Step { split, level });
         let behind = Step {
-            cut: f64::INFINITY,
-            level: levels[cuts.len()],
+            split: f64::INFINITY,
+            level: levels[splits.len()],
         };
         let bits = u64::BITS - distance::<true>(lowest, highest).leading_zeros();
         let mut table = Self {
@@ -96,19 +98,19 @@ impl<S: Copy> Steps<S> {
             highest,
             shift: bits.saturating_sub(BUCKETS.trailing_zeros()),
             buckets: Box::new([Bucket::EMPTY; BUCKETS]),
-            slots: Vec::with_capacity((cuts.len() as f64 * (SLOTS_PER_CUT + 1.0)) as usize + 2),
+            slots: Vec::with_capacity((splits.len() as f64 * (SLOTS_PER_SPLIT + 1.0)) as usize + 2),
         };
         let mut from = 0;
-        while from < cuts.len() {
-            let number = table.bucket_of::<true>(cuts[from]);
-            let in_bucket = |cut: &&f64| table.bucket_of::<true>(**cut) == number;
-            let to = from + cuts[from..].iter().take_while(in_bucket).count();
-            table.buckets[number] = Bucket::new(&cuts[from..to], from, &mut table.slots);
+        while from < splits.len() {
+            let number = table.bucket_of::<true>(splits[from]);
+            let in_bucket = |split: &&f64| table.bucket_of::<true>(**split) == number;
+            let to = from + splits[from..].iter().take_while(in_bucket).count();
+            table.buckets[number] = Bucket::new(&splits[from..to], from, &mut table.slots);
             from = to;
         }
-        // Buckets without a cut lead to the first slot behind them.
+        // Buckets without a split lead to the first slot behind them.
         let mut behind = table.slots.len() as u32;
-        table.slots.extend([cuts.len() as u32; 2]);
+        table.slots.extend([splits.len() as u32; 2]);
         for bucket in table.buckets.iter_mut().rev() {
             if bucket.slot == 0.0 {
                 *bucket = Bucket::at(behind);
@@ -126,7 +128,7 @@ impl<S: Copy> Steps<S> {
 
     /// The highest value of interval `interval`: infinity for the last one.
     pub(super) fn end(&self, interval: usize) -> f64 {
-        self.steps[..self.len()][interval].cut
+        self.steps[..self.len()][interval].split
     }
 
     /// The level of interval `interval`.
@@ -134,16 +136,16 @@ impl<S: Copy> Steps<S> {
         self.steps[..self.len()][interval].level
     }
 
-    /// The interval of `value`: the number of cuts below it, 0 for a NaN.
+    /// The interval of `value`: the number of splits below it, 0 for a NaN.
     pub(super) fn interval_of(&self, value: f64) -> usize {
         let slot = self.slot::<true>(value);
         self.step_in::<false>(slot, self.slots[slot as usize], value)
             .0
     }
 
-    /// The level just above `value`, which differs from that at `value` if there is a cut at it.
+    /// The level just above `value`, which differs from that at `value` if there is a split at it.
     ///
-    /// `value` lies from the first to the last cut and is not -0.
+    /// `value` lies from the first to the last split and is not -0.
     #[inline(always)]
     pub(super) fn level_above(&self, value: f64) -> S {
         let slot = self.buckets[self.bucket_of::<true>(value)].slot(value);
@@ -192,7 +194,7 @@ impl<S: Copy> Steps<S> {
         }
     }
 
-    /// The bucket of a value from the first to the last cut. Keys need not be `SIGNED` if no cut
+    /// The bucket of a value from the first to the last split. Keys need not be `SIGNED` if no split
     /// is negative.
     #[inline(always)]
     fn bucket_of<const SIGNED: bool>(&self, value: f64) -> usize {
@@ -208,7 +210,7 @@ impl<S: Copy> Steps<S> {
     }
 
     /// The interval and the level of `value`, which belongs to slot `slot` with the entry `before`. A
-    /// cut at the value itself counts as below it if `ABOVE`.
+    /// split at the value itself counts as below it if `ABOVE`.
     #[inline(always)]
     fn step_in<const ABOVE: bool>(&self, slot: u32, before: u32, value: f64) -> (usize, S) {
         if before & CROWDED != 0 {
@@ -218,7 +220,7 @@ impl<S: Copy> Steps<S> {
         let near = &self.steps[from..from + NEAR + 1];
         let below = near[..NEAR]
             .iter()
-            .map(|step| usize::from(is_below::<ABOVE>(step.cut, value)))
+            .map(|step| usize::from(is_below::<ABOVE>(step.split, value)))
             .sum::<usize>();
         (from + below, near[below].level)
     }
@@ -229,8 +231,8 @@ impl<S: Copy> Steps<S> {
     fn search<const ABOVE: bool>(&self, slot: u32, value: f64) -> (usize, S) {
         let from = (self.slots[slot as usize] & !CROWDED) as usize;
         let to = (self.slots[slot as usize + 1] & !CROWDED) as usize;
-        let place =
-            from + self.steps[from..to].partition_point(|step| is_below::<ABOVE>(step.cut, value));
+        let place = from
+            + self.steps[from..to].partition_point(|step| is_below::<ABOVE>(step.split, value));
         (place, self.steps[place].level)
     }
 }
@@ -243,7 +245,7 @@ impl Bucket {
         slot: 0.0,
     };
 
-    /// A bucket without cuts: all its values belong to slot `slot`.
+    /// A bucket without splits: all its values belong to slot `slot`.
     fn at(slot: u32) -> Self {
         Self {
             slot: WHOLE + f64::from(slot),
@@ -251,15 +253,15 @@ impl Bucket {
         }
     }
 
-    /// The bucket of `cuts`, with `before` cuts in the buckets before it; appends its slots.
-    fn new(cuts: &[f64], before: usize, slots: &mut Vec<u32>) -> Self {
+    /// The bucket of `splits`, with `before` splits in the buckets before it; appends its slots.
+    fn new(splits: &[f64], before: usize, slots: &mut Vec<u32>) -> Self {
         let mut bucket = Self::at(slots.len() as u32);
-        let &[first, .., last] = cuts else {
+        let &[first, .., last] = splits else {
             slots.push(before as u32);
             return bucket;
         };
         bucket.first = first;
-        let density = (cuts.len() as f64 * SLOTS_PER_CUT) / (last - first);
+        let density = (splits.len() as f64 * SLOTS_PER_SPLIT) / (last - first);
         // If the width is too large or too small for this, the bucket stays one crowded slot.
         if density.is_finite() && density > 0.0 {
             bucket.last = last;
@@ -269,9 +271,9 @@ impl Bucket {
         }
         let mut from = 0;
         for number in bucket.first_slot()..=bucket.slot(last) {
-            let count = cuts[from..]
+            let count = splits[from..]
                 .iter()
-                .take_while(|&&cut| bucket.slot(cut) == number)
+                .take_while(|&&split| bucket.slot(split) == number)
                 .count();
             let crowded = if count > NEAR { CROWDED } else { 0 };
             slots.push((before + from) as u32 | crowded);
@@ -309,10 +311,10 @@ fn distance<const SIGNED: bool>(from: f64, to: f64) -> u64 {
     key::<SIGNED>(to).wrapping_sub(key::<SIGNED>(from))
 }
 
-/// Whether `cut` is below `value`, or just above `value`.
+/// Whether `split` is below `value`, or just above `value`.
 #[inline(always)]
-fn is_below<const ABOVE: bool>(cut: f64, value: f64) -> bool {
-    if ABOVE { cut <= value } else { cut < value }
+fn is_below<const ABOVE: bool>(split: f64, value: f64) -> bool {
+    if ABOVE { split <= value } else { split < value }
 }
 
 /// `value`, or the nearer of the bounds; `low` for a NaN.
@@ -329,23 +331,23 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn finds_what_halving_finds(mut cuts: Vec<f64>, values: &[f64]) {
-        cuts.iter_mut().for_each(|cut| *cut += 0.0);
-        cuts.sort_by(f64::total_cmp);
-        cuts.dedup();
-        let steps = Steps::new(&cuts, &(0..=cuts.len()).collect::<Vec<_>>());
-        assert_eq!(steps.len(), cuts.len() + 1);
-        let near_cuts = cuts
+    fn finds_what_halving_finds(mut splits: Vec<f64>, values: &[f64]) {
+        splits.iter_mut().for_each(|split| *split += 0.0);
+        splits.sort_by(f64::total_cmp);
+        splits.dedup();
+        let steps = Steps::new(&splits, &(0..=splits.len()).collect::<Vec<_>>());
+        assert_eq!(steps.len(), splits.len() + 1);
+        let near_splits = splits
             .iter()
-            .flat_map(|cut| [cut.next_down(), *cut, cut.next_up()]);
-        for value in values.iter().copied().chain(near_cuts) {
-            let expected = cuts.partition_point(|&cut| cut < value);
+            .flat_map(|split| [split.next_down(), *split, split.next_up()]);
+        for value in values.iter().copied().chain(near_splits) {
+            let expected = splits.partition_point(|&split| split < value);
             assert_eq!(steps.interval_of(value), expected, "{value}");
             if value.to_bits() != (-0.0_f64).to_bits()
-                && cuts.first().is_some_and(|&first| first <= value)
-                && cuts.last().is_some_and(|&last| value <= last)
+                && splits.first().is_some_and(|&first| first <= value)
+                && splits.last().is_some_and(|&last| value <= last)
             {
-                let above = cuts.partition_point(|&cut| cut <= value);
+                let above = splits.partition_point(|&split| split <= value);
                 assert_eq!(steps.level_above(value), above, "{value}");
             }
             let mut found = [(0, 0); BLOCK + 1];
@@ -358,7 +360,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_value_is_found_among_any_cuts(
+        fn any_value_is_found_among_any_splits(
             wide in prop::collection::vec(any::<f64>().prop_filter("finite", |v| v.is_finite()), 0..60),
             narrow in prop::collection::vec(0_u64..400, 0..200),
             centre in any::<f64>().prop_filter("finite", |v| v.is_finite() && v.abs() < 1e300),
@@ -392,9 +394,9 @@ mod tests {
     }
 
     #[test]
-    fn few_slots_are_crowded_on_evenly_spread_cuts() {
-        let cuts: Vec<f64> = (0..70_000).map(|i| f64::from(i).sqrt() - 100.0).collect();
-        let steps = Steps::new(&cuts, &[0.5; 70_001]);
+    fn few_slots_are_crowded_on_evenly_spread_splits() {
+        let splits: Vec<f64> = (0..70_000).map(|i| f64::from(i).sqrt() - 100.0).collect();
+        let steps = Steps::new(&splits, &[0.5; 70_001]);
         let crowded = steps.slots.iter().filter(|&slot| slot & CROWDED != 0);
         assert!(crowded.count() * 100 < steps.slots.len());
     }

@@ -3,8 +3,7 @@
 //! Nothing here calls the platform's mathematical library, whose last bits differ between systems.
 //! The ranges of `rand` are avoided for the same reason: their results may change with its version.
 
-use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use crate::support::random::{self, mix, unit};
 
 /// What a stream of chance is for; two uses never share numbers.
 #[derive(Debug, Clone, Copy)]
@@ -34,32 +33,19 @@ pub(super) fn unit_at(seed: u64, index: u64) -> f64 {
     ))
 }
 
-/// The finaliser of splitmix64: every bit of the result hangs on every bit of `x`.
-#[inline]
-fn mix(x: u64) -> u64 {
-    let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    x ^ (x >> 31)
-}
-
-#[inline]
-fn unit(bits: u64) -> f64 {
-    (bits >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
-}
-
 /// A sequence of chance, for things that are drawn one after another.
 #[derive(Debug, Clone)]
-pub(super) struct Stream(Xoshiro256PlusPlus);
+pub(super) struct Stream(random::Stream);
 
 impl Stream {
     pub(super) fn new(seed: u64) -> Self {
-        Self(Xoshiro256PlusPlus::seed_from_u64(seed))
+        Self(random::Stream::of_seed(seed))
     }
 
     /// Uniform in [0, 1).
     #[inline]
     pub(super) fn unit(&mut self) -> f64 {
-        unit(self.0.next_u64())
+        unit(self.0.bits())
     }
 
     /// Uniform in [`low`, `high`).
@@ -79,7 +65,7 @@ impl Stream {
         const MEAN: f64 = 131_070.0;
         /// The root of 4 (2^32 - 1) / 12.
         const DEVIATION: f64 = 37_837.227_229_208_9;
-        let bits = self.0.next_u64();
+        let bits = self.0.bits();
         let sum = (bits & 0xFFFF) + (bits >> 16 & 0xFFFF) + (bits >> 32 & 0xFFFF) + (bits >> 48);
         (sum as f64 - MEAN) * (1.0 / DEVIATION)
     }

@@ -2,5 +2,7 @@
 
 pub mod calendar;
 pub mod error;
+pub mod radix;
+pub mod random;
 pub mod statistics;
 pub mod text;

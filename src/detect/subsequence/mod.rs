@@ -53,7 +53,7 @@ pub(super) use self::rows::{Shapes, judge};
 use self::scale::{Scale, median};
 use self::window::Window;
 use super::anomaly::{Expectation, PER_MEDIAN};
-use crate::forest::seed::{Purpose, Stream};
+use crate::support::random::{Purpose, Stream};
 
 /// The fewest rows that windows can be compared in.
 pub const LEAST_ROWS: usize = 64;
@@ -450,7 +450,7 @@ pub(super) fn score_of(z: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forest::seed;
+    use crate::support::random;
     use proptest::prelude::*;
 
     /// A series in memory.
@@ -491,7 +491,7 @@ mod tests {
     }
 
     fn noise(row: usize) -> f64 {
-        seed::unit(seed::scramble(row as u64)) - 0.5
+        random::unit(random::scramble(row as u64)) - 0.5
     }
 
     /// A rhythm of `period` rows with some noise.

@@ -210,8 +210,8 @@ mod tests {
             seed in 0u64..1000,
         ) {
             let number = |i: usize| {
-                let bits = crate::forest::seed::scramble(seed.wrapping_mul(1 << 32) + i as u64);
-                crate::forest::seed::unit(bits) as f32 * 4.0 - 2.0
+                let bits = crate::support::random::scramble(seed.wrapping_mul(1 << 32) + i as u64);
+                crate::support::random::unit(bits) as f32 * 4.0 - 2.0
             };
             let starts: Vec<usize> = (0..references).map(|i| i * 3).collect();
             let vectors: Vec<f32> = (0..references * dimensions).map(number).collect();

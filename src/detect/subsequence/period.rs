@@ -117,10 +117,10 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::forest::seed;
+    use crate::support::random;
 
     fn noise(row: usize) -> f64 {
-        seed::unit(seed::scramble(row as u64)) - 0.5
+        random::unit(random::scramble(row as u64)) - 0.5
     }
 
     fn wave(row: usize, period: usize) -> f64 {

@@ -1,22 +1,23 @@
 //! Grows the trees of a forest on one feature and adds them up as they grow.
 //!
 //! In: the values, and which rows each tree has. Out: the sum of the path lengths over all trees,
-//! as cuts and the sum in each interval between them. How the table is searched is no concern here.
+//! as splits and the sum in each interval between them. How the table is searched is no concern here.
 
 use rayon::prelude::*;
 
-use super::cut::{Cuts, ROOT, TreeCuts};
-use super::depth::{EDGE, LeafDepths};
-use super::radix;
-use super::sampling::{Sampler, Seen, Subset};
-use super::steps::Steps;
+use crate::forest::depth::{EDGE, LeafDepths};
+use crate::forest::height_limit;
+use crate::forest::sampling::{Sampler, Seen, Subset};
+use crate::forest::split::{ROOT, Splits, TreeSplits};
+use crate::forest::steps::Steps;
+use crate::support::radix;
 
 /// The sum of a value's path lengths over all trees, as a step function of the value.
 #[derive(Debug)]
 pub(super) struct Sums {
     /// Ascending, finite, without -0.
-    pub(super) cuts: Vec<f64>,
-    /// In fixed point: `sums[i]` above `cuts[i - 1]` and up to `cuts[i]`, so one more than cuts.
+    pub(super) splits: Vec<f64>,
+    /// In fixed point: `sums[i]` above `splits[i - 1]` and up to `splits[i]`, so one more than splits.
     pub(super) sums: Vec<u64>,
 }
 
@@ -25,7 +26,7 @@ impl Sums {
     ///
     /// The sums are those of the trees at each of `values`; between two neighbours that the trees
     /// tell apart, they change half-way.
-    pub(super) fn of_dealt(mut values: Vec<f64>, sampler: &Sampler, cuts: &Cuts) -> Self {
+    pub(super) fn of_dealt(mut values: Vec<f64>, sampler: &Sampler, splits: &Splits) -> Self {
         for value in &mut values {
             *value = without_sign_of_zero(*value);
         }
@@ -39,7 +40,13 @@ impl Sums {
                 let mut grower = Grower::default();
                 sampler.deal(group, |tree, hand| {
                     grower.take(hand, &values);
-                    grower.grow(hand, cuts.of_tree(tree), &leaves, &rows_up_to, &mut changes);
+                    grower.grow(
+                        hand,
+                        splits.of_tree(tree),
+                        &leaves,
+                        &rows_up_to,
+                        &mut changes,
+                    );
                 });
                 changes
             })
@@ -54,13 +61,13 @@ impl Sums {
             );
         let mut sum = changes[0];
         let mut collapsed = Self {
-            cuts: Vec::new(),
+            splits: Vec::new(),
             sums: vec![sum],
         };
         for (pair, &change) in values.windows(2).zip(&changes[1..]) {
             if change != 0 {
                 sum = sum.wrapping_add(change);
-                collapsed.cuts.push(halfway(pair[0], pair[1]));
+                collapsed.splits.push(halfway(pair[0], pair[1]));
                 collapsed.sums.push(sum);
             }
         }
@@ -73,7 +80,7 @@ impl Sums {
     /// The sums are those of the trees at any value.
     pub(super) fn of_drawn(
         sampler: &Sampler,
-        cuts: &Cuts,
+        splits: &Splits,
         gather: impl Fn(usize, &mut Vec<f64>, &mut Room) + Sync,
     ) -> Self {
         let leaves = LeafDepths::up_to(sampler.size);
@@ -88,7 +95,7 @@ impl Sums {
                         *value = without_sign_of_zero(*value);
                     }
                     sample.sort_unstable_by(f64::total_cmp);
-                    walls.add_tree(&sample, cuts.of_tree(tree), &leaves);
+                    walls.add_tree(&sample, splits.of_tree(tree), &leaves);
                     (walls, sample, room)
                 },
             )
@@ -97,12 +104,12 @@ impl Sums {
         changes.par_sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let mut sum = first;
         let mut collapsed = Self {
-            cuts: Vec::with_capacity(changes.len()),
+            splits: Vec::with_capacity(changes.len()),
             sums: Vec::with_capacity(changes.len() + 1),
         };
-        for (cut, change) in changes {
-            if collapsed.cuts.last() != Some(&cut) {
-                collapsed.cuts.push(cut);
+        for (split, change) in changes {
+            if collapsed.splits.last() != Some(&split) {
+                collapsed.splits.push(split);
                 collapsed.sums.push(sum);
             }
             sum = sum.wrapping_add(change);
@@ -124,7 +131,7 @@ pub(super) struct Room {
     pub(super) seen: Seen,
 }
 
-/// How many of the sorted `values` are at or below a cut, as a step function of the cut.
+/// How many of the sorted `values` are at or below a split, as a step function of the split.
 fn rows_up_to(values: &[f64]) -> Steps<u32> {
     let mut distinct = Vec::with_capacity(values.len());
     let mut rows = Vec::with_capacity(values.len() + 1);
@@ -148,7 +155,7 @@ struct Grower {
     below: Vec<Fork>,
 }
 
-/// A node that is to be cut, since its sample varies.
+/// A node that is to be split, since its sample varies.
 #[derive(Debug, Clone, Copy, Default)]
 struct Fork {
     node: u64,
@@ -176,12 +183,12 @@ impl Grower {
     /// Grows one tree and adds to `changes` by how much the path of the value of each row differs
     /// from that of the row before.
     ///
-    /// Instead of searching its sample, a node asks how many of all values its cut leaves on the
+    /// Instead of searching its sample, a node asks how many of all values its split leaves on the
     /// left, and counts the sample's rows among them: both take the same few steps at every node.
     fn grow(
         &mut self,
         hand: &Subset,
-        cuts: TreeCuts<'_>,
+        splits: TreeSplits<'_>,
         leaves: &LeafDepths,
         rows_up_to: &Steps<u32>,
         changes: &mut [u64],
@@ -210,13 +217,13 @@ impl Grower {
         below.resize(sample.len() + 1, root);
         level[0] = root;
         let mut forks = 1;
-        let limit = super::height_limit(sample.len());
+        let limit = height_limit(sample.len());
         for depth in 1..=limit {
             let mut next = 0;
             for fork in &level[..forks] {
                 add(fork.first, fork.end, EDGE);
-                let cut = cuts.between(fork.low, fork.high, fork.node);
-                let end = rows_up_to.level_above(cut);
+                let split = splits.between(fork.low, fork.high, fork.node);
+                let end = rows_up_to.level_above(split);
                 let middle = hand.below(end, &self.before);
                 let left = Fork {
                     node: 2 * fork.node,
@@ -250,10 +257,10 @@ impl Grower {
     }
 }
 
-/// The cuts of any number of trees, with what they change.
+/// The splits of any number of trees, with what they change.
 #[derive(Default)]
 struct Walls {
-    /// Each cut, with the path of the leaf on its right less the path of the leaf on its left.
+    /// Each split, with the path of the leaf on its right less the path of the leaf on its left.
     changes: Vec<(f64, u64)>,
     /// The sum of the paths of the leftmost leaves.
     first: u64,
@@ -261,29 +268,29 @@ struct Walls {
 
 impl Walls {
     /// Grows a tree on a sorted sample, leaf after leaf from left to right.
-    fn add_tree(&mut self, sample: &[f64], cuts: TreeCuts<'_>, leaves: &LeafDepths) {
-        /// A right child that waits for its left sibling to be done, and the cut between them.
+    fn add_tree(&mut self, sample: &[f64], splits: TreeSplits<'_>, leaves: &LeafDepths) {
+        /// A right child that waits for its left sibling to be done, and the split between them.
         #[derive(Clone, Copy)]
         struct Right {
-            cut: f64,
+            split: f64,
             from: usize,
             to: usize,
             depth: u32,
             node: u64,
         }
-        let limit = super::height_limit(sample.len());
+        let limit = height_limit(sample.len());
         let mut waiting: Vec<Right> = Vec::with_capacity(limit as usize);
         let (mut from, mut to, mut depth, mut node) = (0, sample.len(), 0, ROOT);
         let mut path = 0;
-        let mut last_cut = None;
+        let mut last_split = None;
         loop {
             while depth < limit && sample[from] < sample[to - 1] {
-                let cut = cuts.between(sample[from], sample[to - 1], node);
-                let middle = from + sample[from..to].partition_point(|&value| value <= cut);
+                let split = splits.between(sample[from], sample[to - 1], node);
+                let middle = from + sample[from..to].partition_point(|&value| value <= split);
                 depth += 1;
                 node *= 2;
                 waiting.push(Right {
-                    cut,
+                    split,
                     from: middle,
                     to,
                     depth,
@@ -293,14 +300,14 @@ impl Walls {
             }
             let before = path;
             path = leaves.path(depth, to - from);
-            match last_cut {
+            match last_split {
                 None => self.first += path,
-                Some(cut) => self.changes.push((cut, path.wrapping_sub(before))),
+                Some(split) => self.changes.push((split, path.wrapping_sub(before))),
             }
             let Some(right) = waiting.pop() else {
                 return;
             };
-            last_cut = Some(right.cut);
+            last_split = Some(right.split);
             (from, to, depth, node) = (right.from, right.to, right.depth, right.node);
         }
     }
@@ -319,9 +326,9 @@ fn halfway(low: f64, high: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::params::{ForestParams, SampleSize};
     use super::super::walk::Node;
     use super::*;
+    use crate::forest::params::{ForestParams, SampleSize};
     use proptest::prelude::*;
 
     fn params(trees: usize, size: usize, seed: u64) -> ForestParams {
@@ -329,7 +336,7 @@ mod tests {
     }
 
     /// The path sums at `at`, each tree grown on its own and walked from the root.
-    fn walked(values: &[f64], sampler: &Sampler, cuts: &Cuts, at: &[f64]) -> Vec<u64> {
+    fn walked(values: &[f64], sampler: &Sampler, splits: &Splits, at: &[f64]) -> Vec<u64> {
         let leaves = LeafDepths::up_to(sampler.size);
         let mut sorted: Vec<f64> = values.iter().map(|v| v + 0.0).collect();
         sorted.sort_by(f64::total_cmp);
@@ -339,7 +346,7 @@ mod tests {
                 let mut rows = Vec::new();
                 hand.list(&mut rows);
                 let sample: Vec<f64> = rows.iter().map(|&row| sorted[row as usize]).collect();
-                let root = Node::grow(&sample, cuts.of_tree(tree));
+                let root = Node::grow(&sample, splits.of_tree(tree));
                 for (sum, &value) in sums.iter_mut().zip(at) {
                     *sum += root.path(value, &leaves);
                 }
@@ -350,7 +357,7 @@ mod tests {
 
     fn looked_up(collapsed: &Sums, at: &[f64]) -> Vec<u64> {
         at.iter()
-            .map(|&v| collapsed.sums[collapsed.cuts.partition_point(|&cut| cut < v)])
+            .map(|&v| collapsed.sums[collapsed.splits.partition_point(|&split| split < v)])
             .collect()
     }
 
@@ -373,9 +380,9 @@ mod tests {
         ) {
             let params = params(40, size, seed);
             let sampler = Sampler::new(values.len(), &params).unwrap();
-            let cuts = Cuts::new(&params);
-            let collapsed = Sums::of_dealt(values.clone(), &sampler, &cuts);
-            prop_assert_eq!(looked_up(&collapsed, &values), walked(&values, &sampler, &cuts, &values));
+            let splits = Splits::new(&params);
+            let collapsed = Sums::of_dealt(values.clone(), &sampler, &splits);
+            prop_assert_eq!(looked_up(&collapsed, &values), walked(&values, &sampler, &splits, &values));
         }
 
         #[test]
@@ -387,7 +394,7 @@ mod tests {
         ) {
             let params = params(40, size, seed);
             let sampler = Sampler::new(values.len(), &params).unwrap();
-            let cuts = Cuts::new(&params);
+            let splits = Splits::new(&params);
             let leaves = LeafDepths::up_to(sampler.size);
             let at: Vec<f64> = values.iter().chain(&others).copied().collect();
             let mut sums = vec![0; at.len()];
@@ -398,12 +405,12 @@ mod tests {
             for tree in 0..sampler.trees {
                 let mut sample = Vec::new();
                 draw(tree, &mut sample, &mut Room::default());
-                let root = Node::grow(&sample, cuts.of_tree(tree));
+                let root = Node::grow(&sample, splits.of_tree(tree));
                 for (sum, &value) in sums.iter_mut().zip(&at) {
                     *sum += root.path(value, &leaves);
                 }
             }
-            let collapsed = Sums::of_drawn(&sampler, &cuts, draw);
+            let collapsed = Sums::of_drawn(&sampler, &splits, draw);
             prop_assert_eq!(looked_up(&collapsed, &at), sums);
         }
     }
@@ -418,8 +425,8 @@ mod tests {
             (-2.0 * tiny, -tiny),
             (1.0, 1.0_f64.next_up()),
         ] {
-            let cut = halfway(low, high);
-            assert!(low <= cut && cut < high, "{low} {cut} {high}");
+            let split = halfway(low, high);
+            assert!(low <= split && split < high, "{low} {split} {high}");
         }
     }
 }

@@ -1,25 +1,25 @@
-//! Where a node cuts its range of values in two.
+//! Where a node splits its range of values in two.
 //!
-//! In: the tree, the node and the smallest and largest value of its sample rows. Out: a cut that
-//! leaves at least one row on either side. Points at the cut go left: `value <= cut`.
+//! In: the tree, the node and the smallest and largest value of its sample rows. Out: a split that
+//! leaves at least one row on either side. Points at the split go left: `value <= split`.
 //!
 //! Near the root the trees of a forest are *spread*: the first node of tree 1, the first node of
-//! tree 2 and so on cut at places that together cover the range evenly, and the same holds for
-//! each other node of the first eight levels. A single tree cannot tell: each of its nodes cuts
+//! tree 2 and so on split at places that together cover the range evenly, and the same holds for
+//! each other node of the first eight levels. A single tree cannot tell: each of its nodes splits
 //! uniformly, and independently of its other nodes, because each node's places are shifted by a
 //! random number of its own (a lattice rule with a random shift; Cranley and Patterson,
 //! "Randomization of number theoretic methods for multiple integration", 1976). But the mean over
 //! the trees depends less on luck, and two seeds agree better.
 
 use super::params::ForestParams;
-use super::seed::{self, Purpose, Stream};
+use crate::support::random::{self, Purpose, Stream};
 
 /// Levels of nodes that are spread, the root being the first. All that a sample of 256 rows has.
 const SPREAD_LEVELS: u32 = 8;
 
 /// The random numbers of all nodes of all trees.
 #[derive(Debug, Clone)]
-pub(super) struct Cuts {
+pub(super) struct Splits {
     seed: u64,
     /// For each node of the spread levels, in the order of [`Node`] numbers, the distance from
     /// one tree's number to the next one's and the number of tree 0, in units of 2^-64.
@@ -35,7 +35,7 @@ struct Spread {
 /// A node's number: the root is 1, the children of node `j` are `2 j` and `2 j + 1`.
 pub(super) const ROOT: u64 = 1;
 
-impl Cuts {
+impl Splits {
     pub(super) fn new(params: &ForestParams) -> Self {
         let trees = params.trees().get() as u64;
         let mut stream = Stream::new(params.seed(), Purpose::Lattice, 0);
@@ -61,25 +61,25 @@ impl Cuts {
     }
 
     /// The random numbers of one tree.
-    pub(super) fn of_tree(&self, tree: usize) -> TreeCuts<'_> {
-        TreeCuts {
+    pub(super) fn of_tree(&self, tree: usize) -> TreeSplits<'_> {
+        TreeSplits {
             lattice: &self.lattice,
             tree: tree as u64,
-            key: seed::key(self.seed, Purpose::Cuts, tree as u64),
+            key: random::key(self.seed, Purpose::Splits, tree as u64),
         }
     }
 }
 
 /// The random numbers of one tree's nodes; they do not depend on the order they are asked for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TreeCuts<'a> {
+pub(super) struct TreeSplits<'a> {
     lattice: &'a [Spread],
     tree: u64,
     key: u64,
 }
 
-impl TreeCuts<'_> {
-    /// Where `node` cuts the range from `low` to `high`: uniform, at or above `low` and below `high`.
+impl TreeSplits<'_> {
+    /// Where `node` splits the range from `low` to `high`: uniform, at or above `low` and below `high`.
     ///
     /// `low` and `high` are finite and `low < high`; `high - low` may be too large for a number.
     #[inline]
@@ -88,12 +88,12 @@ impl TreeCuts<'_> {
             Some(spread) => spread
                 .shift
                 .wrapping_add(spread.step.wrapping_mul(self.tree)),
-            None => seed::scramble(
+            None => random::scramble(
                 self.key
                     .wrapping_add(node.wrapping_mul(0xd134_2543_de82_ef95)),
             ),
         };
-        place(low, high, seed::unit(bits))
+        place(low, high, random::unit(bits))
     }
 }
 
@@ -101,11 +101,11 @@ impl TreeCuts<'_> {
 /// left it outside.
 #[inline]
 pub(super) fn place(low: f64, high: f64, share: f64) -> f64 {
-    let cut = low * (1.0 - share) + high * share;
-    if cut < low {
+    let split = low * (1.0 - share) + high * share;
+    if split < low {
         low
-    } else if cut < high {
-        cut
+    } else if split < high {
+        split
     } else {
         high.next_down()
     }
@@ -137,8 +137,8 @@ mod tests {
                 continue;
             }
             for share in [0.0, 1e-17, 0.25, 0.5, 0.75, 1.0 - f64::EPSILON / 2.0] {
-                let cut = place(low, high, share);
-                assert!(low <= cut && cut < high, "{low} {cut} {high}");
+                let split = place(low, high, share);
+                assert!(low <= split && split < high, "{low} {split} {high}");
             }
         }
     }
@@ -146,13 +146,13 @@ mod tests {
     #[test]
     fn the_trees_of_a_forest_share_the_range_of_a_node_evenly() {
         let params = ForestParams::new(100, SampleSize::default(), 5).unwrap();
-        let cuts = Cuts::new(&params);
+        let splits = Splits::new(&params);
         for node in [1, 2, 3, 100, 255] {
             let mut strata = [0; 100];
             for tree in 0..100 {
-                strata[cuts.of_tree(tree).between(0.0, 100.0, node) as usize] += 1;
+                strata[splits.of_tree(tree).between(0.0, 100.0, node) as usize] += 1;
             }
-            // The shift may push one cut over a stratum's edge by rounding.
+            // The shift may push one split over a stratum's edge by rounding.
             assert!(strata.iter().filter(|&&count| count == 1).count() >= 98);
         }
     }
@@ -163,7 +163,7 @@ mod tests {
             let mut tenths = [0_u32; 10];
             for seed in 0..5000 {
                 let params = ForestParams::new(10, SampleSize::default(), seed).unwrap();
-                tenths[Cuts::new(&params).of_tree(3).between(0.0, 10.0, node) as usize] += 1;
+                tenths[Splits::new(&params).of_tree(3).between(0.0, 10.0, node) as usize] += 1;
             }
             // Standard deviation 21: five of them on either side.
             assert!(

@@ -2,8 +2,8 @@
 //!
 //! In: a sample, unsorted. Out: a tree of boxes that is walked from the root. Slow and plain on purpose.
 
-use super::cut::{ROOT, TreeCuts};
-use super::depth::{EDGE, LeafDepths};
+use crate::forest::depth::{EDGE, LeafDepths};
+use crate::forest::split::{ROOT, TreeSplits};
 
 /// A node of an isolation tree on one feature.
 pub(super) enum Node {
@@ -11,7 +11,7 @@ pub(super) enum Node {
         size: usize,
     },
     Fork {
-        cut: f64,
+        split: f64,
         left: Box<Node>,
         right: Box<Node>,
     },
@@ -22,23 +22,23 @@ impl Node {
     ///
     /// A node is a leaf if its rows are all equal (one row is) or if it lies as deep as a balanced
     /// tree of the whole sample would be.
-    pub(super) fn grow(sample: &[f64], cuts: TreeCuts<'_>) -> Self {
+    pub(super) fn grow(sample: &[f64], splits: TreeSplits<'_>) -> Self {
         let limit = sample.len().next_power_of_two().trailing_zeros();
-        Self::grow_below(sample, limit, ROOT, cuts)
+        Self::grow_below(sample, limit, ROOT, splits)
     }
 
-    fn grow_below(sample: &[f64], levels: u32, node: u64, cuts: TreeCuts<'_>) -> Self {
+    fn grow_below(sample: &[f64], levels: u32, node: u64, splits: TreeSplits<'_>) -> Self {
         let low = sample.iter().copied().fold(f64::INFINITY, f64::min);
         let high = sample.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         if levels == 0 || low == high {
             return Self::Leaf { size: sample.len() };
         }
-        let cut = cuts.between(low, high, node);
-        let (left, right): (Vec<f64>, Vec<f64>) = sample.iter().partition(|&&value| value <= cut);
+        let split = splits.between(low, high, node);
+        let (left, right): (Vec<f64>, Vec<f64>) = sample.iter().partition(|&&value| value <= split);
         Self::Fork {
-            cut,
-            left: Self::grow_below(&left, levels - 1, 2 * node, cuts).into(),
-            right: Self::grow_below(&right, levels - 1, 2 * node + 1, cuts).into(),
+            split,
+            left: Self::grow_below(&left, levels - 1, 2 * node, splits).into(),
+            right: Self::grow_below(&right, levels - 1, 2 * node + 1, splits).into(),
         }
     }
 
@@ -46,7 +46,7 @@ impl Node {
     pub(super) fn path(&self, value: f64, leaves: &LeafDepths) -> u64 {
         match self {
             Self::Leaf { size } => leaves.of(*size),
-            Self::Fork { cut, left, .. } if value <= *cut => EDGE + left.path(value, leaves),
+            Self::Fork { split, left, .. } if value <= *split => EDGE + left.path(value, leaves),
             Self::Fork { right, .. } => EDGE + right.path(value, leaves),
         }
     }

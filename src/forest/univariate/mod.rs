@@ -4,13 +4,13 @@
 //!
 //! # How it works
 //!
-//! A tree on one feature asks only whether the value is at or below this or that cut. Sort its cuts,
-//! and the value's path length is fixed by the two cuts it lies between: the tree is a step
+//! A tree on one feature asks only whether the value is at or below this or that split. Sort its splits,
+//! and the value's path length is fixed by the two splits it lies between: the tree is a step
 //! function of the value, with one step for each leaf. The sum of the path lengths over all trees
-//! is a step function too, which changes at the cuts of every tree and nowhere else. So the trees
-//! are not kept. Each is grown once, from left to right; at every cut it notes by how much the path
-//! length changes there. All notes, sorted by their cuts and added up from the left, are the forest:
-//! a table of cuts, and the sum of all path lengths for each interval between them.
+//! is a step function too, which changes at the splits of every tree and nowhere else. So the trees
+//! are not kept. Each is grown once, from left to right; at every split it notes by how much the path
+//! length changes there. All notes, sorted by their splits and added up from the left, are the forest:
+//! a table of splits, and the sum of all path lengths for each interval between them.
 //!
 //! ```text
 //! tree 1    ---- 2 ----|------ 3 ------|------ 3 ------      paths 2, 3, 3
@@ -20,19 +20,19 @@
 //!
 //! # Why the result is the same
 //!
-//! Walking a tree and looking up its interval compare the value with the same cuts by the same
-//! rule (at the cut is left of it), so both find the same leaf. Path lengths are whole numbers in
+//! Walking a tree and looking up its interval compare the value with the same splits by the same
+//! rule (at the split is left of it), so both find the same leaf. Path lengths are whole numbers in
 //! fixed point, so it makes no difference in which order they are added, nor whether they are
 //! added as lengths or as changes from leaf to leaf: the sums are equal to the last bit, and so
 //! are the scores computed from them. The tests hold the table against trees walked node by node.
 //!
 //! # Small data
 //!
-//! Small data is sorted as a whole, and each tree then notes its changes by rows: a cut falls
+//! Small data is sorted as a whole, and each tree then notes its changes by rows: a split falls
 //! between two neighbours among all values, and where exactly it falls in that gap changes nothing
-//! for any value of the data. The table has one cut half-way in the gap instead of those of many
+//! for any value of the data. The table has one split half-way in the gap instead of those of many
 //! trees. For each value of the data the sum is still that of the trees, bit for bit; a value that
-//! was not in the data gets the sum of the nearer of its two neighbours. With at most one cut for
+//! was not in the data gets the sum of the nearer of its two neighbours. With at most one split for
 //! each row, the table is small, and 2,000 small files are scanned in the time of a few large ones.
 //!
 //! # What it costs
@@ -45,13 +45,17 @@
 //! Tried and left out: searching the table by halving, which takes five times as long; code for
 //! wider vector instructions, which gained nothing, since the lookups wait for memory.
 
+mod collapse;
+#[cfg(test)]
+mod walk;
+
 use rayon::prelude::*;
 
-use super::collapse::Sums;
-use super::cut::Cuts;
+use self::collapse::Sums;
 use super::depth::LeafDepths;
 use super::params::ForestParams;
 use super::sampling::{SamplePlan, Sampler};
+use super::split::Splits;
 use super::steps::Steps;
 use crate::support::error::{Error, ErrorKind, Result};
 
@@ -62,20 +66,20 @@ use crate::support::error::{Error, ErrorKind, Result};
 /// one row, every score is 0.5.
 ///
 /// ```
-/// use isoscan::forest::{ForestParams, LineForest};
+/// use isoscan::forest::{ForestParams, UnivariateForest};
 /// let mut values: Vec<f64> = (0..1000).map(|i| f64::from(i % 100)).collect();
 /// values[500] = 1e6;
-/// let forest = LineForest::fit(&values, &ForestParams::default())?;
+/// let forest = UnivariateForest::fit(&values, &ForestParams::default())?;
 /// assert!(forest.score(1e6) > 0.7);
 /// assert!(forest.score(50.0) < 0.5);
 /// # Ok::<(), isoscan::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct LineForest {
+pub struct UnivariateForest {
     steps: Steps<f64>,
 }
 
-impl LineForest {
+impl UnivariateForest {
     /// Fits a forest on `values`, which are finite.
     ///
     /// Trees are grown in parallel.
@@ -84,11 +88,11 @@ impl LineForest {
     /// [`ErrorKind::NoUsableRow`] without a value.
     pub fn fit(values: &[f64], params: &ForestParams) -> Result<Self> {
         let sampler = Sampler::new(values.len(), params)?;
-        let cuts = Cuts::new(params);
+        let splits = Splits::new(params);
         let sums = if sampler.deals() {
-            Sums::of_dealt(values.to_vec(), &sampler, &cuts)
+            Sums::of_dealt(values.to_vec(), &sampler, &splits)
         } else {
-            Sums::of_drawn(&sampler, &cuts, |tree, sample, room| {
+            Sums::of_drawn(&sampler, &splits, |tree, sample, room| {
                 sampler.draw(tree, &mut room.rows, &mut room.seen);
                 sample.extend(room.rows.iter().map(|&row| values[row as usize]));
             })
@@ -121,11 +125,11 @@ impl LineForest {
             ));
         }
         let sampler = plan.sampler();
-        let cuts = Cuts::new(params);
+        let splits = Splits::new(params);
         let sums = if sampler.deals() {
-            Sums::of_dealt(gathered.to_vec(), sampler, &cuts)
+            Sums::of_dealt(gathered.to_vec(), sampler, &splits)
         } else {
-            Sums::of_drawn(sampler, &cuts, |tree, sample, _| {
+            Sums::of_drawn(sampler, &splits, |tree, sample, _| {
                 sample.extend(plan.places(tree).iter().map(|&place| gathered[place]));
             })
         };
@@ -143,7 +147,7 @@ impl LineForest {
             .map(|&sum| super::score_of(sum, average))
             .collect();
         Self {
-            steps: Steps::new(&sums.cuts, &scores),
+            steps: Steps::new(&sums.splits, &scores),
         }
     }
 
@@ -232,13 +236,13 @@ mod tests {
 
     fn scores(values: &[f64], params: &ForestParams) -> Vec<f64> {
         let mut out = vec![0.0; values.len()];
-        let forest = LineForest::fit(values, params).unwrap();
+        let forest = UnivariateForest::fit(values, params).unwrap();
         forest.score_into(values, &mut out);
         out
     }
 
     /// The end and the score of every interval.
-    fn table(forest: &LineForest) -> Vec<(f64, f64)> {
+    fn table(forest: &UnivariateForest) -> Vec<(f64, f64)> {
         (0..forest.interval_count())
             .map(|i| (forest.interval_bounds(i).1, forest.interval_score(i)))
             .collect()
@@ -248,14 +252,14 @@ mod tests {
     fn noise(rows: usize) -> Vec<f64> {
         (0..rows as u64)
             .map(|i| {
-                let bits = super::super::seed::scramble(i);
+                let bits = crate::support::random::scramble(i);
                 let spike = if bits.is_multiple_of(500) { 1e4 } else { 1.0 };
-                spike * super::super::seed::unit(bits)
+                spike * crate::support::random::unit(bits)
             })
             .collect()
     }
 
-    /// A forest of two trees on two rows: each tree is one cut, and its leaves are one edge deep.
+    /// A forest of two trees on two rows: each tree is one split, and its leaves are one edge deep.
     #[test]
     fn two_rows_have_paths_of_one_edge_and_the_score_of_an_average_point() {
         // Path 1 = c(2), so 2^(-1/1).
@@ -264,11 +268,11 @@ mod tests {
 
     #[test]
     fn three_rows_score_by_hand() {
-        // The limit is 2 levels. The first cut lies in the gap from 1 to 101 with chance 100/101:
+        // The limit is 2 levels. The first split lies in the gap from 1 to 101 with chance 100/101:
         // then 101 has path 1, and 0 and 1 have path 2. Else 0 has path 1, the others 2.
         // c(3) = 5/3, so the scores are near 2^(-6/5), 2^(-6/5) and 2^(-3/5).
         let found = scores(&[0.0, 1.0, 101.0], &params(1010, 256, 7));
-        // Trees are spread over the range, so ten in 1010 cut in the small gap, give or take one.
+        // Trees are spread over the range, so ten in 1010 split in the small gap, give or take one.
         let mean = |short: f64| (-(2.0 - short / 1010.0) / (5.0 / 3.0)).exp2();
         assert!((found[0] - mean(10.0)).abs() < 1e-3);
         assert!((found[1] - mean(0.0)).abs() < 1e-9);
@@ -287,7 +291,7 @@ mod tests {
 
     #[test]
     fn no_values_are_an_error() {
-        let error = LineForest::fit(&[], &ForestParams::default()).unwrap_err();
+        let error = UnivariateForest::fit(&[], &ForestParams::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NoUsableRow);
     }
 
@@ -314,8 +318,8 @@ mod tests {
                 .iter()
                 .map(|&row| values[row as usize])
                 .collect();
-            let from_all = LineForest::fit(&values, &params).unwrap();
-            let from_gathered = LineForest::fit_gathered(&plan, &gathered, &params).unwrap();
+            let from_all = UnivariateForest::fit(&values, &params).unwrap();
+            let from_gathered = UnivariateForest::fit_gathered(&plan, &gathered, &params).unwrap();
             assert_eq!(table(&from_all), table(&from_gathered), "{rows} rows");
         }
     }
@@ -324,7 +328,7 @@ mod tests {
     fn a_plan_of_other_settings_or_too_few_values_is_an_error() {
         let plan = SamplePlan::draw(10, &params(5, 4, 1)).unwrap();
         let fit = |values: &[f64], seed| {
-            LineForest::fit_gathered(&plan, values, &params(5, 4, seed))
+            UnivariateForest::fit_gathered(&plan, values, &params(5, 4, seed))
                 .unwrap_err()
                 .kind()
         };
@@ -341,7 +345,9 @@ mod tests {
                     .num_threads(threads)
                     .build()
                     .unwrap()
-                    .install(|| table(&LineForest::fit(&values, &ForestParams::default()).unwrap()))
+                    .install(|| {
+                        table(&UnivariateForest::fit(&values, &ForestParams::default()).unwrap())
+                    })
             };
             let one = run(1);
             assert_eq!(one, run(2));
@@ -352,15 +358,15 @@ mod tests {
     #[test]
     fn the_order_of_few_rows_does_not_matter() {
         let mut values = noise(3000);
-        let forest = LineForest::fit(&values, &ForestParams::default()).unwrap();
+        let forest = UnivariateForest::fit(&values, &ForestParams::default()).unwrap();
         values.reverse();
-        let reversed = LineForest::fit(&values, &ForestParams::default()).unwrap();
+        let reversed = UnivariateForest::fit(&values, &ForestParams::default()).unwrap();
         assert_eq!(table(&forest), table(&reversed));
     }
 
     #[test]
     fn doubling_and_halving_values_leaves_the_scores() {
-        // Powers of two round nothing, so every cut moves along exactly.
+        // Powers of two round nothing, so every split moves along exactly.
         for rows in [500, 70_000] {
             let values = noise(rows);
             let params = params(50, 256, 11);
@@ -375,7 +381,7 @@ mod tests {
     fn intervals_counts_and_scores_agree() {
         for rows in [1000, 100_000] {
             let values = noise(rows);
-            let forest = LineForest::fit(&values, &ForestParams::default()).unwrap();
+            let forest = UnivariateForest::fit(&values, &ForestParams::default()).unwrap();
             let mut out = vec![0.0; rows];
             forest.score_into(&values, &mut out);
             let mut counts = vec![0; forest.interval_count()];
@@ -394,7 +400,7 @@ mod tests {
 
     #[test]
     fn values_that_are_no_number_or_infinite_score_like_the_nearest_end() {
-        let forest = LineForest::fit(&noise(1000), &ForestParams::default()).unwrap();
+        let forest = UnivariateForest::fit(&noise(1000), &ForestParams::default()).unwrap();
         let last = forest.interval_count() - 1;
         assert_eq!(forest.interval_of(f64::NAN), 0);
         assert_eq!(forest.interval_of(f64::NEG_INFINITY), 0);

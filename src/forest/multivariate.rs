@@ -10,33 +10,33 @@
 
 use rayon::prelude::*;
 
-use super::cut;
 use super::depth::LeafDepths;
 use super::params::ForestParams;
 use super::sampling::{SamplePlan, Sampler, Seen};
 use super::score_of;
-use super::seed::{Purpose, Stream, unit};
+use super::split;
 use crate::support::error::{Error, ErrorKind, Result};
+use crate::support::random::{Purpose, Stream, unit};
 
 /// A fitted isolation forest on one or more features.
 ///
-/// Each node cuts a feature picked at random among those that vary in its rows, at a place uniform
+/// Each node splits a feature picked at random among those that vary in its rows, at a place uniform
 /// between the smallest and the largest value there. For a single feature
-/// [`LineForest`](super::LineForest) scores a hundred times faster.
+/// [`UnivariateForest`](super::UnivariateForest) scores a hundred times faster.
 ///
 /// ```
-/// use isoscan::forest::{Forest, ForestParams};
+/// use isoscan::forest::{MultivariateForest, ForestParams};
 /// let x: Vec<f64> = (0..1000).map(|i| f64::from(i % 31)).collect();
 /// let mut y = x.clone();
 /// y[500] = 1e6;
-/// let forest = Forest::fit(&[&x, &y], &ForestParams::default())?;
+/// let forest = MultivariateForest::fit(&[&x, &y], &ForestParams::default())?;
 /// let mut scores = vec![0.0; 1000];
 /// forest.score_into(&[&x, &y], &mut scores)?;
 /// assert!(scores.iter().all(|&score| score <= scores[500]));
 /// # Ok::<(), isoscan::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Forest {
+pub struct MultivariateForest {
     columns: usize,
     trees: Vec<Tree>,
     /// What the paths of an average point would sum up to.
@@ -52,11 +52,11 @@ const LANES: usize = 16;
 /// Nodes that most trees are padded to: more than a tree on 256 rows can have.
 const NODES: usize = 512;
 
-impl Forest {
+impl MultivariateForest {
     /// Fits a forest on `columns`, each with the same number of finite values.
     ///
     /// Equal bit for bit at any thread count; trees are grown in parallel. Constant columns are
-    /// never cut; if all are constant every score is 0.5.
+    /// never split; if all are constant every score is 0.5.
     ///
     /// # Errors
     /// [`ErrorKind::NoUsableRow`] without a row; [`ErrorKind::ColumnMismatch`] without a column or
@@ -136,7 +136,7 @@ impl Forest {
     ///
     /// Equal bit for bit at any thread count; rows are taken in blocks, in parallel, so extra
     /// memory does not grow with their number. Work is `rows x trees x depth`. A NaN goes left at
-    /// every cut, as if it were below all numbers.
+    /// every split, as if it were below all numbers.
     ///
     /// # Errors
     /// [`ErrorKind::ColumnMismatch`] when the number of columns differs from that at fitting, or a
@@ -247,7 +247,7 @@ impl Block {
                 for (at, row) in at.iter_mut().zip(rows) {
                     let node = &nodes[*at as usize % NODES];
                     let value = row[node.column as usize % STRIDE];
-                    *at = node.left + u32::from(value > node.cut);
+                    *at = node.left + u32::from(value > node.split);
                 }
             }
             for (sum, at) in sums.iter_mut().zip(at) {
@@ -274,18 +274,18 @@ impl Tree {
         let mut at = 0;
         for _ in 0..self.depth {
             let node = &self.nodes[at];
-            at = node.left as usize + usize::from(row[node.column as usize] > node.cut);
+            at = node.left as usize + usize::from(row[node.column as usize] > node.split);
         }
         self.paths[at]
     }
 }
 
-/// A fork, or a leaf: a fork whose left child is itself and whose cut no value exceeds.
+/// A fork, or a leaf: a fork whose left child is itself and whose split no value exceeds.
 #[derive(Debug, Clone, Copy)]
 struct Node {
-    cut: f64,
+    split: f64,
     column: u32,
-    /// The child for values up to the cut; the one for values above comes next.
+    /// The child for values up to the split; the one for values above comes next.
     left: u32,
 }
 
@@ -311,7 +311,7 @@ impl Grower {
             values.extend(columns.iter().map(|column| column[row]));
         }
         Self {
-            stream: sampler.stream(Purpose::Cuts, tree),
+            stream: sampler.stream(Purpose::Splits, tree),
             columns: columns.len(),
             values,
             order: (0..sampler.size as u32).collect(),
@@ -326,25 +326,25 @@ impl Grower {
             paths: vec![0],
             depth: 0,
         };
-        // The nodes of one level that may still be cut: number, and range in `order`.
+        // The nodes of one level that may still be split: number, and range in `order`.
         let mut level = vec![(0_u32, 0, self.order.len())];
         let mut varying = Vec::with_capacity(self.columns);
         for depth in 0.. {
             let mut below = Vec::with_capacity(2 * level.len());
             for (number, from, to) in level {
-                let cut = if depth < self.limit {
-                    self.cut(from, to, &mut varying)
+                let split = if depth < self.limit {
+                    self.split(from, to, &mut varying)
                 } else {
                     None
                 };
-                let Some((column, cut)) = cut else {
+                let Some((column, split)) = split else {
                     tree.paths[number as usize] = leaves.path(depth, to - from);
                     continue;
                 };
-                let middle = from + self.part(from, to, column, cut);
+                let middle = from + self.part(from, to, column, split);
                 let left = tree.nodes.len() as u32;
                 tree.nodes[number as usize] = Node {
-                    cut,
+                    split,
                     column: column as u32,
                     left,
                 };
@@ -365,9 +365,9 @@ impl Grower {
         tree
     }
 
-    /// A column that varies in the rows `order[from..to]`, each equally likely, and a place to cut
+    /// A column that varies in the rows `order[from..to]`, each equally likely, and a place to split
     /// it; none if they are all equal.
-    fn cut(&mut self, from: usize, to: usize, left: &mut Vec<usize>) -> Option<(usize, f64)> {
+    fn split(&mut self, from: usize, to: usize, left: &mut Vec<usize>) -> Option<(usize, f64)> {
         if to - from < 2 {
             return None;
         }
@@ -383,18 +383,18 @@ impl Grower {
                 high = high.max(value);
             }
             if low < high {
-                return Some((column, cut::place(low, high, unit(self.stream.bits()))));
+                return Some((column, split::place(low, high, unit(self.stream.bits()))));
             }
         }
         None
     }
 
-    /// Moves the rows up to `cut` before the others; returns how many they are.
-    fn part(&mut self, from: usize, to: usize, column: usize, cut: f64) -> usize {
+    /// Moves the rows up to `split` before the others; returns how many they are.
+    fn part(&mut self, from: usize, to: usize, column: usize, split: f64) -> usize {
         let order = &mut self.order[from..to];
         let mut middle = 0;
         for i in 0..order.len() {
-            let goes_left = self.values[order[i] as usize * self.columns + column] <= cut;
+            let goes_left = self.values[order[i] as usize * self.columns + column] <= split;
             order.swap(i, middle);
             middle += usize::from(goes_left);
         }
@@ -405,7 +405,7 @@ impl Grower {
 impl Node {
     fn leaf(itself: u32) -> Self {
         Self {
-            cut: f64::INFINITY,
+            split: f64::INFINITY,
             column: 0,
             left: itself,
         }
@@ -424,7 +424,7 @@ mod tests {
 
     fn scores(columns: &[&[f64]], params: &ForestParams) -> Vec<f64> {
         let mut out = vec![0.0; columns[0].len()];
-        let forest = Forest::fit(columns, params).unwrap();
+        let forest = MultivariateForest::fit(columns, params).unwrap();
         forest.score_into(columns, &mut out).unwrap();
         out
     }
@@ -443,7 +443,7 @@ mod tests {
             if node.left as usize == at {
                 return tree.paths[at];
             }
-            at = node.left as usize + usize::from(row[node.column as usize] > node.cut);
+            at = node.left as usize + usize::from(row[node.column as usize] > node.split);
         }
     }
 
@@ -456,7 +456,7 @@ mod tests {
         ) {
             let x: Vec<f64> = rows.iter().map(|row| f64::from(row.0)).collect();
             let y: Vec<f64> = rows.iter().map(|row| row.1).collect();
-            let forest = Forest::fit(&[&x, &y], &params(20, size, seed)).unwrap();
+            let forest = MultivariateForest::fit(&[&x, &y], &params(20, size, seed)).unwrap();
             let mut out = vec![0.0; x.len()];
             forest.score_into(&[&x, &y], &mut out).unwrap();
             for (i, &score) in out.iter().enumerate() {
@@ -479,7 +479,7 @@ mod tests {
     #[test]
     fn a_tree_is_no_deeper_than_a_balanced_one_and_has_one_leaf_more_than_forks() {
         let (x, y) = waves(300);
-        let forest = Forest::fit(&[&x, &y], &params(5, 256, 3)).unwrap();
+        let forest = MultivariateForest::fit(&[&x, &y], &params(5, 256, 3)).unwrap();
         for tree in &forest.trees {
             assert!(tree.depth <= 8);
             assert_eq!(tree.paths.len(), 2 * forks(tree).len() + 1);
@@ -493,7 +493,7 @@ mod tests {
                 .map(|c| (0..1000).map(|i| f64::from(i * (c + 3)).sin()).collect())
                 .collect();
             let columns: Vec<&[f64]> = data.iter().map(Vec::as_slice).collect();
-            let forest = Forest::fit(&columns, &params(10, size, 3)).unwrap();
+            let forest = MultivariateForest::fit(&columns, &params(10, size, 3)).unwrap();
             let mut out = vec![0.0; 1000];
             forest.score_into(&columns, &mut out).unwrap();
             for (i, &score) in out.iter().enumerate() {
@@ -516,7 +516,8 @@ mod tests {
                     .map(|&row| column[row as usize])
                     .collect()
             };
-            let forest = Forest::fit_gathered(&plan, &[&part(&x), &part(&y)], &params).unwrap();
+            let forest =
+                MultivariateForest::fit_gathered(&plan, &[&part(&x), &part(&y)], &params).unwrap();
             let mut out = vec![0.0; rows];
             forest.score_into(&[&x, &y], &mut out).unwrap();
             assert_eq!(out, scores(&[&x, &y], &params));
@@ -551,7 +552,7 @@ mod tests {
     fn constant_columns_are_never_cut() {
         let (x, _) = waves(500);
         let flat = vec![7.0; 500];
-        let forest = Forest::fit(&[&flat, &x], &params(20, 256, 5)).unwrap();
+        let forest = MultivariateForest::fit(&[&flat, &x], &params(20, 256, 5)).unwrap();
         for tree in &forest.trees {
             assert!(forks(tree).iter().all(|fork| fork.column == 1));
         }
@@ -562,15 +563,15 @@ mod tests {
     #[test]
     fn columns_that_do_not_fit_are_an_error() {
         let (x, y) = waves(10);
-        let forest = Forest::fit(&[&x, &y], &params(2, 8, 5)).unwrap();
+        let forest = MultivariateForest::fit(&[&x, &y], &params(2, 8, 5)).unwrap();
         let mut out = vec![0.0; 10];
         for columns in [&[&x[..]][..], &[&x, &y, &x], &[&x, &y[1..]]] {
             let error = forest.score_into(columns, &mut out).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ColumnMismatch);
         }
-        let error = Forest::fit(&[], &ForestParams::default()).unwrap_err();
+        let error = MultivariateForest::fit(&[], &ForestParams::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ColumnMismatch);
-        let error = Forest::fit(&[&[]], &ForestParams::default()).unwrap_err();
+        let error = MultivariateForest::fit(&[&[]], &ForestParams::default()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NoUsableRow);
     }
 }

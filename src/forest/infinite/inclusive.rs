@@ -1,36 +1,36 @@
 //! The forest of infinitely many trees on one feature, in closed form.
 //!
-//! An isolation tree on a line puts its first cut anywhere between the outermost points, the next
-//! anywhere between those that are left, and so on. Seen from a point x, only cuts that part others
+//! An isolation tree on a line puts its first split anywhere between the outermost points, the next
+//! anywhere between those that are left, and so on. Seen from a point x, only splits that part others
 //! from it matter. Give every place of the line a clock that rings after an exponential time, at a rate
-//! proportional to length: the first ring between the outermost points is the tree's first cut, the
+//! proportional to length: the first ring between the outermost points is the tree's first split, the
 //! first in what is left the second, and so on for ever. Of two points at x and p the gap next to p,
 //! `g` wide, rings before all the rest of what lies between them with probability `g / |x - p|`, and if
-//! it does, that cut parts p, and nothing nearer, from x. So the expected depth of x is
+//! it does, that split parts p, and nothing nearer, from x. So the expected depth of x is
 //!
 //! `E(x) = Σ g_j / (x - p_j)` over the points on its left `+` the mirror image on its right
 //!
 //! where `g_j` is the distance from p_j to the next point towards x: 1 for the nearest on either side.
-//! Where `m` other rows have the very value of x, no cut parts them; as at a leaf of any isolation tree,
+//! Where `m` other rows have the very value of x, no split parts them; as at a leaf of any isolation tree,
 //! `c(m + 1)` is added. The score is `2^(-E / c(n + 1))` for n points beside x.
 //!
 //! The row that is judged is one of the tree's points here, where a tree of the paper judges rows that
 //! it was not grown on by the leaf that they fall into, and so cannot tell a value just beyond its
 //! sample from one a thousand times as far.
 
-use super::depth::average_depth;
+use crate::forest::depth::average_depth;
 
 /// The limit of all isolation trees that are grown on one sample and the row that is judged.
 ///
 /// ```
-/// use isoscan::forest::LimitForest;
+/// use isoscan::forest::InclusiveForest;
 /// let sample: Vec<f64> = (0..256).map(f64::from).collect();
-/// let forest = LimitForest::new(&sample);
+/// let forest = InclusiveForest::new(&sample);
 /// assert!(forest.score(100.0) < 0.5);
 /// assert!(forest.score(300.0) < forest.score(3_000.0));
 /// ```
 #[derive(Debug, Clone)]
-pub struct LimitForest {
+pub struct InclusiveForest {
     /// Distinct values of the sample, ascending, quartered so that no difference overflows.
     points: Vec<f64>,
     /// From each point to the next; the last has none.
@@ -41,7 +41,7 @@ pub struct LimitForest {
     average: f64,
 }
 
-impl LimitForest {
+impl InclusiveForest {
     /// The forest on `sample`, finite and in ascending order. Costs one pass over it.
     pub fn new(sample: &[f64]) -> Self {
         let mut points = Vec::with_capacity(sample.len());
@@ -63,7 +63,7 @@ impl LimitForest {
         self.average
     }
 
-    /// Mean path length of `value`, in cuts. Costs a division for each point of the sample.
+    /// Mean path length of `value`, in splits. Costs a division for each point of the sample.
     pub fn depth(&self, value: f64) -> f64 {
         let x = value / 4.0;
         let left = self.points.partition_point(|&point| point < x);
@@ -150,8 +150,8 @@ mod tests {
             if low == high {
                 return depth + average_depth(left.len());
             }
-            let cut = random.random_range(low..high);
-            left.retain(|&point| (point > cut) == (x > cut));
+            let split = random.random_range(low..high);
+            left.retain(|&point| (point > split) == (x > split));
             depth += 1.0;
         }
     }
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn the_depth_is_the_mean_over_trees_that_are_really_grown() {
         let sample = [-3.0, 0.0, 0.0, 0.5, 1.0, 1.1, 4.0, 4.0, 4.0, 90.0];
-        let forest = LimitForest::new(&sample);
+        let forest = InclusiveForest::new(&sample);
         let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
         for x in [-10.0, -3.0, 0.2, 1.05, 4.0, 30.0, 90.0, 500.0] {
             let trees = 40_000;
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn farther_away_is_more_anomalous_without_end() {
         let sample: Vec<f64> = (0..256).map(f64::from).collect();
-        let forest = LimitForest::new(&sample);
+        let forest = InclusiveForest::new(&sample);
         let scores = [256.0, 300.0, 1e3, 1e6, 1e300].map(|x| forest.score(x));
         assert!(scores.is_sorted_by(|a, b| a < b), "{scores:?}");
         assert!(scores[4] < (-1.0 / average_depth(257)).exp2() + 1e-12);
@@ -182,14 +182,14 @@ mod tests {
 
     #[test]
     fn a_sample_of_nothing_says_nothing() {
-        assert_eq!(LimitForest::new(&[]).score(7.0), 0.5);
+        assert_eq!(InclusiveForest::new(&[]).score(7.0), 0.5);
     }
 
     #[test]
     fn the_ordinary_range_covers_the_bulk() {
         let mut sample: Vec<f64> = (0..255).map(f64::from).collect();
         sample.push(1e6);
-        let (low, high) = LimitForest::new(&sample).ordinary_range(0.6);
+        let (low, high) = InclusiveForest::new(&sample).ordinary_range(0.6);
         assert!(low <= 3.0 && (250.0..1e6).contains(&high), "{low} {high}");
     }
 
@@ -211,7 +211,7 @@ mod tests {
             threshold in 0.3..0.9,
         ) {
             sample.sort_by(f64::total_cmp);
-            let forest = LimitForest::new(&sample);
+            let forest = InclusiveForest::new(&sample);
             let (low, high) = forest.ordinary_range(threshold);
             for value in values {
                 let score = forest.score(value);
