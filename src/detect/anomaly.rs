@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::baseline::Baseline;
+
 /// On which side of the expected value an anomaly lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -30,35 +32,6 @@ impl Direction {
     }
 }
 
-/// Standard deviation of a normal distribution over the median of its absolute deviations.
-pub(super) const PER_MEDIAN: f64 = 1.4826;
-
-/// What would have been expected of a value, and how widely values usually lie about it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Expectation {
-    /// The expected value.
-    pub value: f64,
-    /// Robust standard deviation of the values about it; 0 where they do not vary.
-    pub spread: f64,
-}
-
-impl Expectation {
-    /// How many robust standard deviations `value` lies above what was expected; negative below. `None`
-    /// without a spread to measure by.
-    pub fn deviations(&self, value: f64) -> Option<f64> {
-        // Halved, since the difference may be beyond the largest number.
-        let half = value / 2.0 - self.value / 2.0;
-        let deviations = half / self.spread * 2.0;
-        deviations.is_finite().then_some(deviations)
-    }
-
-    /// `value` as a multiple of what was expected. `None` where that is 0, or of the other sign.
-    pub fn ratio(&self, value: f64) -> Option<f64> {
-        let ratio = value / self.value;
-        (ratio.is_finite() && ratio >= 0.0).then_some(ratio)
-    }
-}
-
 /// Anomalous rows, column by column, in time order.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Anomalies {
@@ -71,7 +44,7 @@ pub struct Anomalies {
     /// Number of the column that contributed most.
     pub columns: Vec<u16>,
     /// What was expected in that column.
-    pub expected: Vec<Expectation>,
+    pub expected: Vec<Baseline>,
 }
 
 impl Anomalies {
@@ -101,7 +74,7 @@ impl Anomalies {
     /// # Panics
     /// Where there is no such row.
     pub fn direction(&self, row: usize) -> Direction {
-        Direction::of(self.value(row), self.expected[row].value)
+        Direction::of(self.value(row), self.expected[row].center)
     }
 
     /// Adds the rows of `other` behind these.
@@ -113,42 +86,5 @@ impl Anomalies {
         self.scores.extend(other.scores);
         self.columns.extend(other.columns);
         self.expected.extend(other.expected);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn deviations_and_ratios_are_told_where_they_mean_something() {
-        let usual = Expectation {
-            value: 100.0,
-            spread: 10.0,
-        };
-        assert_eq!(
-            (usual.deviations(150.0), usual.ratio(150.0)),
-            (Some(5.0), Some(1.5))
-        );
-        assert_eq!(
-            (usual.deviations(0.0), usual.ratio(0.0)),
-            (Some(-10.0), Some(0.0))
-        );
-        assert_eq!(usual.ratio(-50.0), None);
-        let flat = Expectation {
-            value: 0.0,
-            spread: 0.0,
-        };
-        assert_eq!((flat.deviations(1.0), flat.ratio(1.0)), (None, None));
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_overflows(value in prop::num::f64::NORMAL, expected in prop::num::f64::NORMAL, spread in 0f64..1e308) {
-            let expectation = Expectation { value: expected, spread };
-            prop_assert!(expectation.deviations(value).is_none_or(f64::is_finite));
-            prop_assert!(expectation.ratio(value).is_none_or(f64::is_finite));
-        }
     }
 }

@@ -3,7 +3,7 @@
 //! Runs are kept in a form that gives the same result however the rows are dealt to threads: counts,
 //! extremes and times, no sums of fractions.
 
-use super::anomaly::Expectation;
+use super::baseline::Baseline;
 
 /// Deviations from which on a row counts as departed.
 pub(super) const DEPARTED: f64 = 3.0;
@@ -17,7 +17,7 @@ pub(super) struct Row {
     /// The value of the column that contributed most.
     pub(super) value: f64,
     pub(super) column: u16,
-    pub(super) expected: Expectation,
+    pub(super) expected: Baseline,
     pub(super) score: f64,
     pub(super) anomaly: bool,
 }
@@ -31,20 +31,20 @@ impl Row {
     }
 
     fn departed(&self) -> bool {
-        let half = (self.value / 2.0 - self.expected.value / 2.0).abs();
-        half > DEPARTED / 2.0 * self.expected.spread
+        let half = (self.value / 2.0 - self.expected.center / 2.0).abs();
+        half > DEPARTED / 2.0 * self.expected.scale
     }
 
     fn ceased(&self) -> bool {
-        let Expectation { value, spread } = self.expected;
-        self.value.abs() <= CEASED * value && spread < value
+        let Baseline { center, scale } = self.expected;
+        self.value.abs() <= CEASED * center && scale < center
     }
 
     /// How far the row is from what was expected, to compare rows by.
     fn reach(&self) -> f64 {
         match self.expected.deviations(self.value) {
             Some(deviations) => deviations.abs(),
-            None if self.value == self.expected.value => 0.0,
+            None if self.value == self.expected.center => 0.0,
             None => f64::MAX,
         }
     }
@@ -172,9 +172,9 @@ mod tests {
             time_us,
             value,
             column: 0,
-            expected: Expectation {
-                value: 100.0,
-                spread: 10.0,
+            expected: Baseline {
+                center: 100.0,
+                scale: 10.0,
             },
             score: if anomaly { 0.8 } else { 0.4 },
             anomaly,

@@ -6,9 +6,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::anomaly::{Direction, Expectation};
+use super::anomaly::Direction;
+use super::baseline::Baseline;
 use super::departure::{DEPARTED, Run};
-use super::interval::{Cadence, Gap};
+use super::interval::{Gap, SamplingInterval};
 use crate::support::calendar::{HOUR_US, MINUTE_US, iso_text};
 use crate::support::error::{Error, ErrorKind, Result};
 use crate::support::text::duration;
@@ -145,7 +146,7 @@ pub struct Incident {
     /// Its value; `None` for a gap.
     pub peak: Option<f64>,
     /// What was expected there.
-    pub expected: Expectation,
+    pub expected: Baseline,
     /// Number of the column that contributed most.
     pub column: u16,
 }
@@ -153,12 +154,12 @@ pub struct Incident {
 /// What is the same for all incidents of a series.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Setting<'a> {
-    pub(super) cadence: &'a Cadence,
+    pub(super) interval: &'a SamplingInterval,
     pub(super) span_us: i64,
     /// Whether the detector judges shapes, so that rows need not depart to be anomalies.
     pub(super) by_shape: bool,
-    /// What is usual in each column.
-    pub(super) usual: &'a [Expectation],
+    /// The baseline of each column.
+    pub(super) baselines: &'a [Baseline],
 }
 
 /// How long a spike lasts at most.
@@ -171,13 +172,13 @@ const SHIFT_SHARE: i64 = 4;
 const SHIFT_ROWS: u64 = 100;
 
 /// Rows this close together belong to one incident: five steps, five minutes at least.
-pub(super) fn join_us(cadence: &Cadence) -> i64 {
-    cadence.step_us.saturating_mul(5).max(5 * MINUTE_US)
+pub(super) fn join_us(interval: &SamplingInterval) -> i64 {
+    interval.step_us.saturating_mul(5).max(5 * MINUTE_US)
 }
 
 /// All incidents of a series in time order, from its runs and its gaps.
 pub(super) fn incidents(runs: Vec<Run>, setting: &Setting<'_>) -> Vec<Incident> {
-    let gaps = setting.cadence.gaps.iter();
+    let gaps = setting.interval.gaps.iter();
     let mut all: Vec<Incident> = gaps.map(|gap| of_gap(gap, setting)).collect();
     all.extend(runs.into_iter().map(|run| of_run(&run, setting)));
     all.sort_by_key(|incident| (incident.start_us, incident.end_us));
@@ -185,7 +186,7 @@ pub(super) fn incidents(runs: Vec<Run>, setting: &Setting<'_>) -> Vec<Incident> 
 }
 
 fn of_gap(gap: &Gap, setting: &Setting<'_>) -> Incident {
-    let start_us = gap.after_us.saturating_add(setting.cadence.step_us);
+    let start_us = gap.after_us.saturating_add(setting.interval.step_us);
     let duration_us = gap.before_us.saturating_sub(start_us);
     Incident {
         kind: Kind::Silence,
@@ -199,22 +200,22 @@ fn of_gap(gap: &Gap, setting: &Setting<'_>) -> Incident {
         anomalies: 0,
         peak_us: start_us,
         peak: None,
-        expected: setting.usual[0],
+        expected: setting.baselines[0],
         column: 0,
     }
 }
 
 fn of_run(run: &Run, setting: &Setting<'_>) -> Incident {
-    let step_us = setting.cadence.step_us;
+    let step_us = setting.interval.step_us;
     let duration_us = run
         .end_us
         .saturating_sub(run.start_us)
         .saturating_add(step_us);
-    let usual = setting.usual[usize::from(run.peak.column)];
+    let usual = setting.baselines[usize::from(run.peak.column)];
     let is_usual = usual
         .deviations(run.peak.value)
         .is_some_and(|deviations| deviations.abs() <= DEPARTED);
-    let direction = Direction::of(run.peak.value, run.peak.expected.value);
+    let direction = Direction::of(run.peak.value, run.peak.expected.center);
     let short_series = setting.span_us < 2 * SHIFT_US
         && run.rows >= SHIFT_ROWS
         && duration_us >= setting.span_us / SHIFT_SHARE;
@@ -256,7 +257,7 @@ fn graded(points: usize) -> Severity {
 
 /// What the peak's distance from what was expected counts.
 fn reach(run: &Run) -> usize {
-    let Expectation { value, .. } = run.peak.expected;
+    let expected = run.peak.expected.center;
     let deviations = run.peak.expected.deviations(run.peak.value);
     let far = match deviations.map(f64::abs) {
         Some(deviations) if deviations < 6.0 => 0,
@@ -264,10 +265,10 @@ fn reach(run: &Run) -> usize {
         Some(deviations) if deviations < 30.0 => 2,
         _ => 3,
     };
-    let change = (run.peak.value / 2.0 - value / 2.0).abs();
-    if change < value.abs() / 20.0 {
+    let change = (run.peak.value / 2.0 - expected / 2.0).abs();
+    if change < expected.abs() / 20.0 {
         0
-    } else if change < value.abs() / 4.0 {
+    } else if change < expected.abs() / 4.0 {
         far.min(1)
     } else {
         far
@@ -297,11 +298,11 @@ impl Incident {
     /// The range that the peak was expected in: three robust standard deviations about the expected
     /// value.
     pub fn expected_range(&self) -> (f64, f64) {
-        let Expectation { value, spread } = self.expected;
-        let reach = DEPARTED * spread;
+        let Baseline { center, scale } = self.expected;
+        let reach = DEPARTED * scale;
         (
-            (value - reach).clamp(f64::MIN, f64::MAX),
-            (value + reach).clamp(f64::MIN, f64::MAX),
+            (center - reach).clamp(f64::MIN, f64::MAX),
+            (center + reach).clamp(f64::MIN, f64::MAX),
         )
     }
 
@@ -315,7 +316,7 @@ impl Incident {
             1 => "1 row".to_owned(),
             rows => format!("{rows} rows"),
         };
-        let expected = number(self.expected.value);
+        let expected = number(self.expected.center);
         let deviations = match self.expected.deviations(peak) {
             Some(deviations) => format!("{} robust standard deviations", number(deviations.abs())),
             None => "where values did not vary".to_owned(),
@@ -373,9 +374,9 @@ mod tests {
     const STEP: i64 = 5 * MINUTE_US;
 
     fn run(rows: u64, peak: f64, ceased: bool) -> Run {
-        let expected = Expectation {
-            value: 1000.0,
-            spread: 50.0,
+        let expected = Baseline {
+            center: 1000.0,
+            scale: 50.0,
         };
         let row = Row {
             time_us: 0,
@@ -397,15 +398,15 @@ mod tests {
     }
 
     fn incident(run: Run, by_shape: bool) -> Incident {
-        let cadence = Cadence {
+        let interval = SamplingInterval {
             step_us: STEP,
-            ..Cadence::default()
+            ..SamplingInterval::default()
         };
         let setting = Setting {
-            cadence: &cadence,
+            interval: &interval,
             span_us: 14 * 24 * HOUR_US,
             by_shape,
-            usual: &[run.peak.expected],
+            baselines: &[run.peak.expected],
         };
         incidents(vec![run], &setting).remove(0)
     }
@@ -442,7 +443,7 @@ mod tests {
 
     #[test]
     fn a_gap_in_time_is_a_silence() {
-        let cadence = Cadence {
+        let interval = SamplingInterval {
             step_us: STEP,
             regular: 1.0,
             gaps: vec![Gap {
@@ -451,12 +452,12 @@ mod tests {
             }],
         };
         let setting = Setting {
-            cadence: &cadence,
+            interval: &interval,
             span_us: 24 * HOUR_US,
             by_shape: false,
-            usual: &[Expectation {
-                value: 5.0,
-                spread: 1.0,
+            baselines: &[Baseline {
+                center: 5.0,
+                scale: 1.0,
             }],
         };
         let found = incidents(vec![], &setting).remove(0);

@@ -8,7 +8,7 @@ use crate::support::error::Result;
 
 /// The steps between neighbouring timestamps of a series.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Cadence {
+pub struct SamplingInterval {
     /// The median step in microseconds; 0 where most timestamps coincide, and with fewer than two rows.
     pub step_us: i64,
     /// Share of the steps that are within a tenth of the median.
@@ -33,16 +33,16 @@ impl Gap {
 }
 
 /// A gap is this many steps long at least: a few lost samples are no silence.
-const LEAST_STEPS: i64 = 10;
+const MIN_GAP_STEPS: i64 = 10;
 /// No more than one row in this many may be followed by a gap at least half as long: nights without
 /// rows, or logs that are written when something happens, are usual.
 const ROWS_PER_GAP: u64 = 2_000;
 /// So many such gaps are seldom in any series.
 const FEW_GAPS: u64 = 3;
 /// The longest gaps that are remembered.
-const MOST_GAPS: usize = 1_024;
+const MAX_GAPS: usize = 1_024;
 
-impl Cadence {
+impl SamplingInterval {
     /// Measures the steps of `series` in one pass, in constant memory. The same at any number of
     /// threads.
     ///
@@ -146,7 +146,7 @@ impl Steps {
     fn remember(&mut self, step: i64, from: i64) {
         // Of equal gaps the earliest are kept: the order in which they come must not matter.
         let entry = (step, from.saturating_neg());
-        if self.longest.len() < MOST_GAPS {
+        if self.longest.len() < MAX_GAPS {
             self.longest.push(Reverse(entry));
         } else if self.longest.peek().is_some_and(|least| entry > least.0) {
             self.longest.pop();
@@ -177,7 +177,7 @@ impl Steps {
         }
     }
 
-    fn finish(self, rows: u64) -> Cadence {
+    fn finish(self, rows: u64) -> SamplingInterval {
         let steps: u64 = self.counts.iter().map(|bucket| bucket.count).sum();
         let mut before = 0;
         let median = self.counts.iter().find(|bucket| {
@@ -185,7 +185,7 @@ impl Steps {
             bucket.count > 0 && before > steps / 2
         });
         let Some(median) = median else {
-            return Cadence::default();
+            return SamplingInterval::default();
         };
         let step_us = median.least + (median.greatest - median.least) / 2;
         let near = |bucket: &&Bucket| {
@@ -208,12 +208,12 @@ impl Steps {
             })
             .filter(|gap| {
                 step_us > 0
-                    && gap.length_us() > step_us.saturating_mul(LEAST_STEPS)
+                    && gap.length_us() > step_us.saturating_mul(MIN_GAP_STEPS)
                     && at_least(gap.length_us() / 2) <= usual
             })
             .collect();
         gaps.sort_unstable();
-        Cadence {
+        SamplingInterval {
             step_us,
             regular: regular as f64 / steps as f64,
             gaps,
@@ -228,20 +228,20 @@ mod tests {
 
     const MINUTE: i64 = 60_000_000;
 
-    fn cadence(times: &[i64]) -> Cadence {
+    fn interval(times: &[i64]) -> SamplingInterval {
         let values = vec![1.0; times.len()];
-        Cadence::of(&Series::from_columns(vec!["v".into()], times, &[&values])).unwrap()
+        SamplingInterval::of(&Series::from_columns(vec!["v".into()], times, &[&values])).unwrap()
     }
 
     #[test]
     fn an_even_series_has_its_step_and_no_gap() {
         let times: Vec<i64> = (0..1000).map(|row| row * 5 * MINUTE).collect();
-        let wanted = Cadence {
+        let wanted = SamplingInterval {
             step_us: 5 * MINUTE,
             regular: 1.0,
             gaps: vec![],
         };
-        assert_eq!(cadence(&times), wanted);
+        assert_eq!(interval(&times), wanted);
     }
 
     #[test]
@@ -253,7 +253,7 @@ mod tests {
             after_us: 599 * MINUTE,
             before_us: 690 * MINUTE,
         };
-        assert_eq!(cadence(&times).gaps, [gap]);
+        assert_eq!(interval(&times).gaps, [gap]);
     }
 
     #[test]
@@ -261,7 +261,7 @@ mod tests {
         let times: Vec<i64> = (0..100)
             .flat_map(|day| (0..96).map(move |row| day * 1440 * MINUTE + row * 5 * MINUTE))
             .collect();
-        assert_eq!(cadence(&times).gaps, []);
+        assert_eq!(interval(&times).gaps, []);
     }
 
     #[test]
@@ -278,13 +278,13 @@ mod tests {
                 time
             })
             .collect();
-        assert_eq!(cadence(&times).gaps, []);
+        assert_eq!(interval(&times).gaps, []);
     }
 
     #[test]
     fn timestamps_that_coincide_have_no_step() {
-        assert_eq!(cadence(&[7; 50]).step_us, 0);
-        assert_eq!(cadence(&[7]), Cadence::default());
+        assert_eq!(interval(&[7; 50]).step_us, 0);
+        assert_eq!(interval(&[7]), SamplingInterval::default());
     }
 
     proptest! {
@@ -299,7 +299,7 @@ mod tests {
             let mut sorted = steps.clone();
             sorted.sort_unstable();
             let wanted = sorted[steps.len() / 2] as f64;
-            let found = cadence(&times).step_us as f64;
+            let found = interval(&times).step_us as f64;
             prop_assert!((found - wanted).abs() <= wanted / 32.0, "{found} {wanted}");
         }
 

@@ -1,28 +1,92 @@
-//! Exact order statistics of a column (median, quartiles) without sorting or copying it.
+//! Exact order statistics (median, quartiles, ranks of scores) without sorting or copying the rows.
 
-use crate::series::Series;
+use crate::series::{Chunk, Series};
 use crate::support::error::Result;
 
-/// Values that are sorted outright rather than counted once more.
+/// Numbers that are sorted outright rather than counted once more.
 const FEW: u64 = 1 << 16;
 /// Bits of the key told apart in one pass.
 const BITS: u32 = 16;
 
-/// The value of rank `rank` (from 0, ascending) of `column`.
+/// Some of the numbers that the rows of a series have.
+pub(super) trait Numbers: Sync {
+    /// Gives every number of `chunk`, in any order.
+    fn each(&self, chunk: &Chunk, give: impl FnMut(f64));
+}
+
+/// The number of rank `rank` (from 0, ascending) of `numbers`, which are `count`.
 ///
-/// Radix selection on the bit pattern of the values: each pass over the rows counts the next
-/// sixteen bits of those still in question. At most four passes, and memory for the counts alone.
+/// Radix selection on the bit pattern: each pass over the rows counts the next sixteen bits of the
+/// numbers still in question. At most five passes, one where there are few, and memory for the counts
+/// alone.
 ///
 /// # Errors
 /// Those of [`Series::read`].
 ///
 /// # Panics
 /// Where there is no such rank.
-pub fn value_of_rank(series: &Series, column: usize, rank: u64) -> Result<f64> {
-    value_within(series, column, rank, &Within::all(series))
+pub(super) fn number_of_rank(
+    series: &Series,
+    numbers: &impl Numbers,
+    mut rank: u64,
+    count: u64,
+) -> Result<f64> {
+    assert!(rank < count, "a rank beyond the last number");
+    let mut left = count;
+    let mut prefix = 0u64;
+    let mut known = 0u32;
+    while left > FEW && known < u64::BITS {
+        let counts = count_next_bits(series, numbers, prefix, known)?;
+        let mut digit = 0;
+        while rank >= counts[digit] {
+            rank -= counts[digit];
+            digit += 1;
+        }
+        left = counts[digit];
+        prefix = (prefix << BITS) | digit as u64;
+        known += BITS;
+    }
+    if known == u64::BITS {
+        return Ok(value_of(prefix));
+    }
+    let keys = series.fold(Vec::new, |keys, _, chunk| {
+        numbers.each(chunk, |number| {
+            let key = key_of(number);
+            if starts_with(key, prefix, known) {
+                keys.push(key);
+            }
+        });
+        Ok(())
+    })?;
+    let mut keys = keys.concat();
+    let (_, key, _) = keys.select_nth_unstable(rank as usize);
+    Ok(value_of(*key))
 }
 
-/// A range of values that is known to hold certain ranks.
+fn count_next_bits(
+    series: &Series,
+    numbers: &impl Numbers,
+    prefix: u64,
+    known: u32,
+) -> Result<Vec<u64>> {
+    let shift = u64::BITS - known - BITS;
+    let parts = series.fold(
+        || vec![0u64; 1 << BITS],
+        |counts, _, chunk| {
+            numbers.each(chunk, |number| {
+                let key = key_of(number);
+                if starts_with(key, prefix, known) {
+                    counts[(key >> shift) as usize & ((1 << BITS) - 1)] += 1;
+                }
+            });
+            Ok(())
+        },
+    )?;
+    Ok(sum_of(parts, 1 << BITS))
+}
+
+/// The values of a column in a range that is known to hold certain ranks: the fewer rows are in it, the
+/// fewer passes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Within {
     /// The values are above this,
@@ -44,50 +108,38 @@ impl Within {
             rows: series.rows() as u64,
         }
     }
+}
 
-    #[inline]
-    fn holds(&self, value: f64) -> bool {
-        value > self.above && value <= self.up_to
+struct ColumnValues {
+    column: usize,
+    within: Within,
+}
+
+impl Numbers for ColumnValues {
+    fn each(&self, chunk: &Chunk, mut give: impl FnMut(f64)) {
+        for &value in chunk.values(self.column) {
+            if value > self.within.above && value <= self.within.up_to {
+                give(value);
+            }
+        }
     }
 }
 
-/// As [`value_of_rank`], for a rank that is known to lie in a range: the fewer rows are in it, the
-/// fewer passes.
-fn value_within(series: &Series, column: usize, rank: u64, within: &Within) -> Result<f64> {
-    let mut rank = rank - within.before;
-    let mut left = within.rows;
-    assert!(
-        rank < left,
-        "a rank outside its range, or beyond the last row"
-    );
-    let mut prefix = 0u64;
-    let mut known = 0u32;
-    while left > FEW && known < u64::BITS {
-        let counts = count_next_bits(series, column, within, prefix, known)?;
-        let mut digit = 0;
-        while rank >= counts[digit] {
-            rank -= counts[digit];
-            digit += 1;
-        }
-        left = counts[digit];
-        prefix = (prefix << BITS) | digit as u64;
-        known += BITS;
-    }
-    if known == u64::BITS {
-        return Ok(value_of(prefix));
-    }
-    let keys = series.fold(Vec::new, |keys, _, chunk| {
-        let values = chunk
-            .values(column)
-            .iter()
-            .filter(|&&value| within.holds(value));
-        let all = values.map(|&value| key_of(value));
-        keys.extend(all.filter(|&key| starts_with(key, prefix, known)));
-        Ok(())
-    })?;
-    let mut keys = keys.concat();
-    let (_, key, _) = keys.select_nth_unstable(rank as usize);
-    Ok(value_of(*key))
+/// The value of rank `rank` (from 0, ascending) of `column`, which lies in `within`.
+fn value_within(series: &Series, column: usize, rank: u64, within: Within) -> Result<f64> {
+    let values = ColumnValues { column, within };
+    number_of_rank(series, &values, rank - within.before, within.rows)
+}
+
+/// The value of rank `rank` (from 0, ascending) of `column`.
+///
+/// # Errors
+/// Those of [`Series::read`].
+///
+/// # Panics
+/// Where there is no such rank.
+pub(super) fn value_of_rank(series: &Series, column: usize, rank: u64) -> Result<f64> {
+    value_within(series, column, rank, Within::all(series))
 }
 
 /// The median of `column`: the mean of the two middle values where their number is even.
@@ -97,7 +149,7 @@ fn value_within(series: &Series, column: usize, rank: u64, within: &Within) -> R
 ///
 /// # Panics
 /// Where there is no row.
-pub fn median(series: &Series, column: usize) -> Result<f64> {
+pub(super) fn median(series: &Series, column: usize) -> Result<f64> {
     median_within(series, column, |_| Within::all(series))
 }
 
@@ -107,7 +159,7 @@ pub(super) fn median_within(
     column: usize,
     range_of: impl Fn(u64) -> Within,
 ) -> Result<f64> {
-    let value_of_rank = |rank| value_within(series, column, rank, &range_of(rank));
+    let value_of_rank = |rank| value_within(series, column, rank, range_of(rank));
     let rows = series.rows() as u64;
     let low = value_of_rank((rows - 1) / 2)?;
     if rows % 2 == 1 {
@@ -115,33 +167,11 @@ pub(super) fn median_within(
     }
     // Halved first: the sum of two large values may be beyond the largest number.
     let high = value_of_rank(rows / 2)?;
-    Ok(match low == high {
-        true => low,
-        false => low / 2.0 + high / 2.0,
+    Ok(if low == high {
+        low
+    } else {
+        low / 2.0 + high / 2.0
     })
-}
-
-fn count_next_bits(
-    series: &Series,
-    column: usize,
-    within: &Within,
-    prefix: u64,
-    known: u32,
-) -> Result<Vec<u64>> {
-    let shift = u64::BITS - known - BITS;
-    let parts = series.fold(
-        || vec![0u64; 1 << BITS],
-        |counts, _, chunk| {
-            for &value in chunk.values(column) {
-                let key = key_of(value);
-                if starts_with(key, prefix, known) && within.holds(value) {
-                    counts[(key >> shift) as usize & ((1 << BITS) - 1)] += 1;
-                }
-            }
-            Ok(())
-        },
-    )?;
-    Ok(sum_of(parts, 1 << BITS))
 }
 
 /// The sum of counts made side by side.

@@ -36,27 +36,26 @@ pub(super) const WINDOWS: Tail = Tail {
 };
 
 /// Where rows tie, more of them are taken; but never more than half.
-const MOST_TAIL: f64 = 0.5;
+const MAX_TAIL: f64 = 0.5;
 /// Fewer peaks than this, the censored ones apart, say nothing.
-const LEAST_PEAKS: usize = 8;
+const MIN_PEAKS: usize = 8;
 /// Peaks that are fitted; of more, every second, third and so on.
-const MOST_PEAKS: usize = 1_024;
+const MAX_PEAKS: usize = 1_024;
 /// Ordinary rows that may be flagged in a whole file, on average.
 pub const RISK: f64 = 0.01;
 /// Most rows that a tail is fitted to; of more, so many are drawn.
 pub const SAMPLE: usize = 1 << 16;
 
 /// Fewest rows that a tail can be fitted to.
-pub const LEAST_ROWS: usize =
-    (LEAST_PEAKS as f64 / (ROWS.share * (1.0 - ROWS.censored))) as usize + 1;
+pub const MIN_ROWS: usize = (MIN_PEAKS as f64 / (ROWS.share * (1.0 - ROWS.censored))) as usize + 1;
 
 /// The level that ordinary rows exceed [`RISK`] times in `rows` rows.
 ///
 /// `sample` is drawn from these rows, in any order, NaN not among them; it comes back sorted. Infinity
-/// where the sample is too small ([`LEAST_ROWS`]): then nothing is known to be extreme. Where more than
+/// where the sample is too small ([`MIN_ROWS`]): then nothing is known to be extreme. Where more than
 /// half of the rows tie and hardly any lies above them, the level is theirs. Costs a sort of the sample.
 pub(super) fn extreme_level(sample: &mut [f64], rows: u64, tail: Tail) -> f64 {
-    if sample.len() < LEAST_ROWS {
+    if sample.len() < MIN_ROWS {
         return f64::INFINITY;
     }
     sample.sort_unstable_by(|a, b| b.total_cmp(a));
@@ -64,17 +63,17 @@ pub(super) fn extreme_level(sample: &mut [f64], rows: u64, tail: Tail) -> f64 {
     let (peaks, censored) = loop {
         let peaks = sample.partition_point(|&score| score > start);
         let censored = (peaks as f64 * tail.censored) as usize;
-        if peaks - censored >= LEAST_PEAKS {
+        if peaks - censored >= MIN_PEAKS {
             break (peaks, censored);
         }
         let ties = sample[peaks..].partition_point(|&score| score == start);
         match sample.get(peaks + ties) {
-            Some(&next) if (peaks + ties) as f64 <= sample.len() as f64 * MOST_TAIL => start = next,
+            Some(&next) if (peaks + ties) as f64 <= sample.len() as f64 * MAX_TAIL => start = next,
             _ => return start,
         }
     };
     let end = sample[censored] - start;
-    let every = (peaks - censored).div_ceil(MOST_PEAKS);
+    let every = (peaks - censored).div_ceil(MAX_PEAKS);
     let known: Vec<f64> = sample[censored..peaks]
         .iter()
         .step_by(every)
@@ -218,10 +217,10 @@ mod tests {
     #[test]
     fn a_handful_of_rows_has_no_extreme() {
         assert_eq!(
-            extreme_level(&mut [0.5; LEAST_ROWS - 10], 100, ROWS),
+            extreme_level(&mut [0.5; MIN_ROWS - 10], 100, ROWS),
             f64::INFINITY
         );
-        assert!(extreme_level(&mut [0.5; LEAST_ROWS + 20], 300, ROWS).is_finite());
+        assert!(extreme_level(&mut [0.5; MIN_ROWS + 20], 300, ROWS).is_finite());
     }
 
     proptest! {

@@ -158,13 +158,13 @@ fn columns_of(series: &Series, source: &Source) -> Result<Scored> {
 /// Runs the job's detector over `source`.
 fn judged(source: &Source, job: &Job, memory: &Arc<Memory>) -> Result<Scored> {
     let series = format::read(source, job.read(), memory)?.series;
-    let findings = detect::detect(&series, job.detect())?;
+    let (findings, judged) = detect::detect(&series, job.detect())?;
     let mut scored = columns_of(&series, source)?;
     scored.scores.clear();
     let mut scores = Vec::new();
     for (number, part) in series.parts().iter().enumerate() {
         let chunk = series.read(part)?;
-        findings.scores_of(number, &chunk, &mut scores)?;
+        judged.of_part(number, &chunk, &mut scores)?;
         scored.scores.extend_from_slice(&scores);
     }
     let flags = scored

@@ -14,7 +14,7 @@ use crate::detect;
 use crate::format;
 use crate::input::Source;
 use crate::input::discover;
-use crate::run::single::{examine, picture};
+use crate::run::single::{picture, traces};
 use crate::runtime::cancel::CancelToken;
 use crate::runtime::limits;
 use crate::runtime::memory::Memory;
@@ -56,7 +56,7 @@ pub struct Stage {
 }
 
 /// The stages that are measured: reading the bytes alone, then what a scan does.
-const STAGES: [&str; 5] = ["read bytes", "ingest", "detect", "examine", "draw"];
+const STAGES: [&str; 5] = ["read bytes", "ingest", "detect", "trace", "draw"];
 
 /// Measures every stage of a scan of the job's inputs, `runs` times.
 ///
@@ -113,11 +113,11 @@ fn run(source: &Source, job: &Job, sums: &mut [f64; STAGES.len()]) -> Result<(u6
     lap(0);
     let ingested = format::read(source, job.read(), &memory)?;
     lap(1);
-    let findings = detect::detect(&ingested.series, job.detect())?;
+    let (findings, _) = detect::detect(&ingested.series, job.detect())?;
     lap(2);
-    let found = examine(&ingested.series, &findings, true)?;
+    let traces = traces(&ingested.series)?;
     lap(3);
-    picture(&source.name(), job, &ingested.series, &found)?;
+    picture(&source.name(), job, &ingested.series, &findings, &traces)?;
     lap(4);
     Ok((ingested.series.rows() as u64, ingested.bytes))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::config::Job;
-use crate::detect::{self, Anomalies, Findings, Incident, Severity};
+use crate::detect::{self, Findings, Incident, Severity};
 use crate::format::{self, Fingerprint};
 use crate::input::Source;
 use crate::report::Graphs;
@@ -38,13 +38,12 @@ pub(super) fn scan(
     let seen = Seen::of(source);
     let ingested = format::read(source, job.read(), memory)?;
     let series = &ingested.series;
-    let findings = detect::detect(series, job.detect())?;
+    let (findings, scores) = detect::detect(series, job.detect())?;
     let graph = match job.output().graphs {
         Graphs::All => true,
-        Graphs::Anomalous => findings.anomalies > 0 || findings.has_gaps(),
+        Graphs::Anomalous => !findings.incidents.is_empty(),
         Graphs::None => false,
     };
-    let found = examine(series, &findings, graph)?;
 
     // Everything is written before anything gets its final name: a source that fails leaves nothing.
     let mut made: Vec<Made> = Vec::new();
@@ -56,20 +55,20 @@ pub(super) fn scan(
     let csv_safe = job.output().csv_safe;
     made.push(Made {
         file: atomic::stage(&place(&ending), |file| {
-            tables::write_anomalies_csv(file, series.columns(), &found.anomalies, csv_safe)
+            tables::write_anomalies_csv(file, series.columns(), &findings.anomalies, csv_safe)
         })?,
         ending,
     });
     if let Some(format) = job.output().scores {
         let ending = scores_ending(format).to_owned();
         made.push(Made {
-            file: tables::stage_scores(&place(&ending), format, series, &findings, csv_safe)?,
+            file: tables::stage_scores(&place(&ending), format, &scores, csv_safe)?,
             ending,
         });
     }
     if graph {
         let ending = graph_ending(job, job.output().graph_format);
-        let picture = picture(&source.name(), job, series, &found)?;
+        let picture = picture(&source.name(), job, series, &findings, &traces(series)?)?;
         made.push(Made {
             file: atomic::stage(&place(&ending), |file| file.write_all(&picture))?,
             ending,
@@ -89,9 +88,9 @@ pub(super) fn scan(
         bytes: ingested.bytes,
         threshold: findings.threshold,
         expected: findings.expected,
-        usual: findings.usual,
-        anomalies: found.anomalies,
-        incidents: found.incidents,
+        usual: findings.baselines,
+        anomalies: findings.anomalies,
+        incidents: findings.incidents,
         notes: findings.notes,
         outputs: Vec::new(),
         elapsed: start.elapsed(),
@@ -144,33 +143,22 @@ fn graph_ending(job: &Job, format: GraphFormat) -> String {
     format!("_graph_{}.{form}", job.detect().threshold.label())
 }
 
-/// What a walk over a judged series gave.
-pub(crate) struct Examined {
-    pub(crate) anomalies: Anomalies,
-    pub(crate) incidents: Vec<Incident>,
-    /// What is drawn of each column; none where no graph is wanted.
-    pub(crate) traces: Vec<Trace>,
-}
-
-/// Walks the series once for its anomalies and incidents and, where a graph is wanted, a trace of each
-/// column.
+/// Walks the series once for what is drawn of each column.
 ///
 /// # Errors
 /// Those of [`Series::read`].
-pub(crate) fn examine(series: &Series, findings: &Findings, wants_graph: bool) -> Result<Examined> {
+pub(crate) fn traces(series: &Series) -> Result<Vec<Trace>> {
     let (first_us, last_us) = series.span_us().unwrap_or_default();
-    let traced = match wants_graph {
-        true => series.columns().len(),
-        false => 0,
+    let columns = series.columns().len();
+    let fresh = || -> Vec<Trace> {
+        (0..columns)
+            .map(|_| Trace::new(first_us, last_us))
+            .collect()
     };
-    let fresh = || -> Vec<Trace> { (0..traced).map(|_| Trace::new(first_us, last_us)).collect() };
     let stretches = series.fold(
-        || (findings.unexamined(), fresh(), Vec::new()),
-        |(examined, traces, times), number, chunk| {
-            findings.examine(examined, series, number, chunk)?;
-            if wants_graph {
-                chunk.timestamps_us(times);
-            }
+        || (fresh(), Vec::new()),
+        |(traces, times), _, chunk| {
+            chunk.timestamps_us(times);
             for (column, trace) in traces.iter_mut().enumerate() {
                 trace.push(times, chunk.values(column));
             }
@@ -178,18 +166,12 @@ pub(crate) fn examine(series: &Series, findings: &Findings, wants_graph: bool) -
         },
     )?;
     let mut traces = fresh();
-    let stretches = stretches.into_iter().map(|(examined, part, _)| {
-        for (whole, part) in traces.iter_mut().zip(part) {
+    for (parts, _) in stretches {
+        for (whole, part) in traces.iter_mut().zip(parts) {
             whole.merge(part);
         }
-        examined
-    });
-    let (anomalies, incidents) = findings.conclude(stretches);
-    Ok(Examined {
-        anomalies,
-        incidents,
-        traces,
-    })
+    }
+    Ok(traces)
 }
 
 /// Incidents that are shaded in a graph, and those of them that are named: the worst.
@@ -234,9 +216,10 @@ pub(crate) fn picture(
     title: &str,
     job: &Job,
     series: &Series,
-    found: &Examined,
+    findings: &Findings,
+    traces: &[Trace],
 ) -> Result<Vec<u8>> {
-    let anomalies = &found.anomalies;
+    let anomalies = &findings.anomalies;
     let mut labels = Vec::new();
     let points: Vec<Vec<(i64, f64)>> = anomalies
         .values
@@ -249,7 +232,7 @@ pub(crate) fn picture(
     let panels: Vec<Panel<'_>> = series
         .columns()
         .iter()
-        .zip(&found.traces)
+        .zip(traces)
         .zip(&points)
         .map(|((name, trace), anomalies)| Panel {
             name,
@@ -261,7 +244,7 @@ pub(crate) fn picture(
         title,
         note: &job.detect().describe(),
         panels: &panels,
-        bands: &bands(&found.incidents, job.output().min_severity, &mut labels),
+        bands: &bands(&findings.incidents, job.output().min_severity, &mut labels),
         format: job.output().graph_format,
         y_scale: job.output().y_scale,
     })

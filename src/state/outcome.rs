@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::detect::{Anomalies, Expectation, Incident, Kind, Severity};
+use crate::detect::{Anomalies, Baseline, Incident, Kind, Severity};
 use crate::format::Dropped;
 use crate::input::{Location, Source};
 use crate::support::error::Error;
@@ -42,7 +42,7 @@ pub struct Done {
     /// Anomalies that the contamination rate lets expect.
     pub expected: Option<f64>,
     /// What is usual in each value column.
-    pub usual: Vec<Expectation>,
+    pub usual: Vec<Baseline>,
     /// The anomalies found.
     pub anomalies: Anomalies,
     /// The incidents that they make up, in time order.

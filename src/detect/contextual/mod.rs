@@ -24,16 +24,14 @@ mod histogram;
 mod past;
 mod spread;
 
-use std::sync::Arc;
-
 use rayon::prelude::*;
 
 use self::histogram::{Histogram, WARM_UP, squeeze};
 use self::past::{Before, Days, ROWS_BEFORE, Slot};
 use self::spread::Spread;
-use super::anomaly::Expectation;
-use super::scorer::{COLUMN, EXPECTED, Kept, NOVELTY, SCORE, SPREAD, Stretch};
-use crate::series::{Chunk, Series, SeriesBuilder};
+use super::baseline::Baseline;
+use super::row_scores::{AutoThreshold, Layout, RowScores, RowScoresBuilder, ScoreColumns};
+use crate::series::Series;
 use crate::support::calendar::DAY_US;
 use crate::support::error::Result;
 
@@ -69,7 +67,7 @@ pub struct ContextRow {
     /// How unlike the past it is, in [0, 1]; 0 while there is too little past.
     pub novelty: f64,
     /// What was to be expected, and how far values have been from that.
-    pub expected: Expectation,
+    pub expected: Baseline,
 }
 
 /// The context detector of one value column: a stream of rows in time order.
@@ -142,7 +140,10 @@ impl ContextColumn {
             if self.first.len() < STEP_ROWS {
                 return ContextRow {
                     novelty: 0.0,
-                    expected: Expectation { value, spread: 0.0 },
+                    expected: Baseline {
+                        center: value,
+                        scale: 0.0,
+                    },
                 };
             }
             return self.start(value);
@@ -175,7 +176,10 @@ impl ContextColumn {
         }
         last.unwrap_or(ContextRow {
             novelty: 0.0,
-            expected: Expectation { value, spread: 0.0 },
+            expected: Baseline {
+                center: value,
+                scale: 0.0,
+            },
         })
     }
 
@@ -200,7 +204,10 @@ impl ContextColumn {
         let waits = self.day().is_some_and(|day| day < DAY_WAITED_FOR);
         let mut row = ContextRow {
             novelty: 0.0,
-            expected: Expectation { value, spread: 0.0 },
+            expected: Baseline {
+                center: value,
+                scale: 0.0,
+            },
         };
         if !by_day_is_ready
             && !waits
@@ -220,7 +227,10 @@ impl ContextColumn {
         }
         // While there is too little past, nothing departs from it.
         if !by_day_is_ready && !self.by_rows.is_ready() {
-            row.expected = Expectation { value, spread: 0.0 };
+            row.expected = Baseline {
+                center: value,
+                scale: 0.0,
+            };
         }
         row
     }
@@ -254,10 +264,10 @@ impl ContextColumn {
     }
 }
 
-fn expectation(scaled: f64, spread: &Spread) -> Expectation {
-    Expectation {
-        value: scaled * SCALE,
-        spread: (spread.standard_deviation() * SCALE).min(f64::MAX),
+fn expectation(scaled: f64, spread: &Spread) -> Baseline {
+    Baseline {
+        center: scaled * SCALE,
+        scale: (spread.standard_deviation() * SCALE).min(f64::MAX),
     }
 }
 
@@ -343,7 +353,7 @@ impl Novelty {
 /// Scores every row of `series`; says in `notes` what was assumed.
 ///
 /// Of several columns the most novel counts.
-pub(super) fn judge(series: &Series, notes: &mut Vec<String>) -> Result<Kept> {
+pub(super) fn judge(series: &Series, notes: &mut Vec<String>) -> Result<RowScores> {
     if series.rows() < LEAST_ROWS {
         notes.push(format!(
             "{} rows are too few for the context detector ({LEAST_ROWS} are needed): no anomalies",
@@ -351,12 +361,12 @@ pub(super) fn judge(series: &Series, notes: &mut Vec<String>) -> Result<Kept> {
         ));
     }
     let several = series.columns().len() > 1;
-    let mut names = vec![SCORE, EXPECTED, SPREAD, NOVELTY];
-    if several {
-        names.push(COLUMN);
-    }
-    let names = names.into_iter().map(str::to_owned).collect();
-    let mut kept = SeriesBuilder::new(names, Arc::clone(series.memory()));
+    let layout = Layout {
+        baseline: true,
+        novelty: true,
+        column: several,
+    };
+    let mut kept = RowScoresBuilder::new(layout, series.memory());
     let mut columns: Vec<ContextColumn> = series
         .columns()
         .iter()
@@ -400,32 +410,38 @@ pub(super) fn judge(series: &Series, notes: &mut Vec<String>) -> Result<Kept> {
                 }
             }
         }
-        kept.push(Chunk::untimed(out.columns))?;
+        kept.push(out.columns)?;
     }
     if series.rows() >= LEAST_ROWS {
         notes.extend(columns[0].notice());
     }
-    Ok(Kept::new(kept.finish()?, Stretch::Depth(1.0)))
+    kept.finish(AutoThreshold::Level(ALARM_LEVEL))
 }
 
 /// Columns of judged rows, as they are kept.
 struct Judged {
-    columns: Vec<Vec<f64>>,
+    columns: ScoreColumns,
 }
 
 impl Judged {
     fn with_room(rows: usize, several: bool) -> Self {
-        let column = || Vec::with_capacity(rows);
         Self {
-            columns: (0..4 + usize::from(several)).map(|_| column()).collect(),
+            columns: ScoreColumns {
+                score: Vec::with_capacity(rows),
+                baseline: Some(Vec::with_capacity(rows)),
+                novelty: Some(Vec::with_capacity(rows)),
+                column: several.then(|| Vec::with_capacity(rows)),
+            },
         }
     }
 
     fn push(&mut self, score: f64, row: &ContextRow, column: usize) {
-        let Expectation { value, spread } = row.expected;
-        let cells = [score, value, spread, row.novelty, column as f64];
-        for (column, cell) in self.columns.iter_mut().zip(cells) {
-            column.push(cell);
+        let columns = &mut self.columns;
+        columns.score.push(score);
+        columns.baseline.get_or_insert_default().push(row.expected);
+        columns.novelty.get_or_insert_default().push(row.novelty);
+        if let Some(numbers) = &mut columns.column {
+            numbers.push(column as u16);
         }
     }
 }

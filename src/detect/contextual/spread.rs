@@ -1,6 +1,6 @@
 //! How far values usually lie from what was expected of them: a running median, in constant memory.
 
-use crate::detect::anomaly::PER_MEDIAN;
+use crate::detect::baseline::MAD_TO_SIGMA;
 
 /// Sizes told apart for each doubling, as a power of two.
 const FRACTION_BITS: u32 = 5;
@@ -53,7 +53,7 @@ impl Spread {
         }
         let low = f64::from_bits((self.median as u64) << REST);
         let high = f64::from_bits((self.median as u64 + 1) << REST);
-        PER_MEDIAN * (low / 2.0 + high / 2.0)
+        MAD_TO_SIGMA * (low / 2.0 + high / 2.0)
     }
 }
 
@@ -73,7 +73,7 @@ mod tests {
                 spread.push(deviation);
                 let size = deviation.abs();
                 sorted.insert(sorted.partition_point(|&other| other < size), size);
-                let wanted = PER_MEDIAN * sorted[sorted.len() / 2];
+                let wanted = MAD_TO_SIGMA * sorted[sorted.len() / 2];
                 let found = spread.standard_deviation();
                 prop_assert!((found - wanted).abs() <= wanted * 0.033, "{} {}", found, wanted);
             }

@@ -62,7 +62,7 @@ fn a_flood_at_night_below_the_daily_peak_raises_an_alarm_within_minutes() {
     assert!(
         judged[at]
             .expected
-            .deviations(1.5 * judged[at].expected.value)
+            .deviations(1.5 * judged[at].expected.center)
             .unwrap()
             > 0.0
     );
@@ -135,7 +135,7 @@ fn a_gap_does_not_shift_the_time_of_day() {
     let expected = after
         .iter()
         .zip(8 * 288 + 60i64..)
-        .map(|(row, slot)| row.expected.value - (slot % 288) as f64);
+        .map(|(row, slot)| row.expected.center - (slot % 288) as f64);
     assert!(
         expected.clone().all(|error| error == 0.0),
         "{:?}",
@@ -152,14 +152,12 @@ fn the_most_novel_of_several_columns_counts() {
     loud[2_500] = 4_000.0;
     let series = Series::from_columns(vec!["a".into(), "b".into()], &times, &[&calm, &loud]);
     let kept = judge(&series, &mut Vec::new()).unwrap();
-    let mut highest = (0, 0.0, 0);
-    kept.each(0, |row, kept| {
-        if kept.score > highest.1 {
-            highest = (row, kept.score, kept.column.unwrap());
-        }
-    })
-    .unwrap();
-    assert_eq!((highest.0, highest.2), (2_500, 1));
+    let part = kept.part(0).unwrap();
+    let scores = part.scores();
+    let highest = (0..scores.len())
+        .max_by(|&a, &b| scores[a].total_cmp(&scores[b]))
+        .unwrap();
+    assert_eq!((highest, part.column(highest)), (2_500, 1));
 }
 
 proptest! {
@@ -179,9 +177,9 @@ proptest! {
         let scores_of = |length: usize| {
             let series = Series::from_columns(vec!["v".into()], &times[..length], &[&values[..length]]);
             let kept = judge(&series, &mut Vec::new()).unwrap();
-            let mut scores = Vec::new();
-            kept.each(0, |_, kept| scores.push((kept.score, kept.expected))).unwrap();
-            scores
+            let part = kept.part(0).unwrap();
+            let rows = part.scores().iter().enumerate();
+            rows.map(|(row, &score)| (score, part.baseline(row))).collect::<Vec<_>>()
         };
         let (whole, part) = (scores_of(700), scores_of(length));
         prop_assert_eq!(&whole[..length], &part[..]);
@@ -196,7 +194,7 @@ proptest! {
         let (rows, scores) = judged(rows);
         for (row, score) in rows.iter().zip(scores) {
             prop_assert!((0.0..=1.0).contains(&score) && (0.0..=1.0).contains(&row.novelty));
-            prop_assert!(row.expected.value.is_finite() && row.expected.spread.is_finite() && row.expected.spread >= 0.0);
+            prop_assert!(row.expected.center.is_finite() && row.expected.scale.is_finite() && row.expected.scale >= 0.0);
         }
     }
 }

@@ -52,11 +52,12 @@ use self::profile::Profile;
 pub(super) use self::rows::{Shapes, judge};
 use self::scale::{Scale, median};
 use self::window::Window;
-use super::anomaly::{Expectation, PER_MEDIAN};
+use super::baseline::{Baseline, MAD_TO_SIGMA};
+use super::stretch::score_of_shape;
 use crate::support::random::{Purpose, Stream};
 
 /// The fewest rows that windows can be compared in.
-pub const LEAST_ROWS: usize = 64;
+pub const MIN_ROWS: usize = 64;
 
 /// Windows that every other is compared with. Twice as many find a little more in rhythms that vary, and
 /// take twice the time.
@@ -72,15 +73,6 @@ const STRETCH: usize = 512;
 
 /// Rows that one thread scores at a time.
 const BLOCK: usize = 4096;
-
-/// How far from ordinary a score lies, in standard deviations: the inverse of what scores are made by.
-pub(super) fn deviations_of(score: f64) -> f64 {
-    let side = if score < 0.5 { score } else { 1.0 - score };
-    HALFWAY * (score - 0.5) / side.max(f64::MIN_POSITIVE)
-}
-
-/// The `z` at which a score is half-way from ordinary to the highest.
-const HALFWAY: f64 = 4.0;
 
 /// References that an expected value is taken from.
 const WITNESSES: usize = 9;
@@ -127,7 +119,7 @@ pub struct ShapeModel {
 impl ShapeModel {
     /// Learns from samples of `rows`, drawn with `seed`.
     ///
-    /// A series of fewer than [`LEAST_ROWS`] rows, or of equal values, is ordinary throughout: all scores
+    /// A series of fewer than [`MIN_ROWS`] rows, or of equal values, is ordinary throughout: all scores
     /// are equal.
     ///
     /// Reads the first 20,000 rows, 1,024 windows of up to 800 rows, and 32 stretches of 512 rows with
@@ -156,7 +148,7 @@ impl ShapeModel {
             longest: 0,
             rows: count,
         };
-        if count < LEAST_ROWS {
+        if count < MIN_ROWS {
             return Ok(model);
         }
         let windows = windows(period.rows(), count);
@@ -208,7 +200,7 @@ impl ShapeModel {
         out.clear();
         out.resize(block.len(), 0.0);
         if self.measures.is_empty() {
-            out.fill(score_of(0.0));
+            out.fill(score_of_shape(0.0));
             return Ok(());
         }
         let parts = out.par_chunks_mut(BLOCK).enumerate();
@@ -220,7 +212,7 @@ impl ShapeModel {
                 measure.add(part, &asked, room, out);
             }
             let kinds = self.measures.len() as f64;
-            out.iter_mut().for_each(|z| *z = score_of(*z / kinds));
+            out.iter_mut().for_each(|z| *z = score_of_shape(*z / kinds));
             Ok(())
         })
     }
@@ -236,7 +228,7 @@ impl ShapeModel {
     ///
     /// # Panics
     /// If there is no such row.
-    pub fn expected<R: Rows>(&self, rows: &R, row: usize) -> Result<Option<Expectation>, R::Error> {
+    pub fn expected<R: Rows>(&self, rows: &R, row: usize) -> Result<Option<Baseline>, R::Error> {
         assert!(row < self.rows, "a row of the series");
         let Some(mut found) = self.witnessed(rows, row)? else {
             return Ok(None);
@@ -248,10 +240,10 @@ impl ShapeModel {
             .iter_mut()
             .for_each(|other| *other = (*other - middle).abs());
         // A few stretches chosen for being alike are more alike than the series is.
-        let spread = median(&mut found).unwrap_or(0.0).max(self.usual_error) * PER_MEDIAN;
-        Ok(Some(Expectation {
-            value: self.scale.value_of(middle),
-            spread: self.scale.distance_of(spread),
+        let spread = median(&mut found).unwrap_or(0.0).max(self.usual_error) * MAD_TO_SIGMA;
+        Ok(Some(Baseline {
+            center: self.scale.value_of(middle),
+            scale: self.scale.distance_of(spread),
         }))
     }
 
@@ -442,11 +434,6 @@ fn read_all<R: Rows>(rows: &R, parts: &[Range<usize>]) -> Result<Vec<f64>, R::Er
     Ok(all)
 }
 
-/// The score of rows that lie `z` standard deviations from ordinary: 0.5 at 0, and never 1.
-pub(super) fn score_of(z: f64) -> f64 {
-    0.5 + 0.5 * z / (HALFWAY + z.abs())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -552,16 +539,6 @@ mod tests {
     }
 
     #[test]
-    fn scores_and_deviations_lead_back_to_each_other() {
-        for z in [-30.0, -1.0, 0.0, 0.5, 3.0, 100.0] {
-            assert!(
-                (deviations_of(score_of(z)) - z).abs() < 1e-9 * (1.0 + z.abs()),
-                "{z}"
-            );
-        }
-    }
-
-    #[test]
     fn ordinary_rows_score_about_one_half_in_any_series() {
         for (values, factor) in [(rhythm(20_000, 50), 1e-300), (rhythm(5000, 288), 1e300)] {
             let values: Vec<f64> = values.iter().map(|value| value * factor).collect();
@@ -586,10 +563,10 @@ mod tests {
 
     #[test]
     fn constant_short_and_empty_series_score_the_same_everywhere() {
-        for rows in [0, 1, 2, LEAST_ROWS - 1, LEAST_ROWS, 1000, 20_000] {
+        for rows in [0, 1, 2, MIN_ROWS - 1, MIN_ROWS, 1000, 20_000] {
             assert_eq!(scores(&vec![-7.5; rows]), vec![0.5; rows]);
         }
-        assert_eq!(scores(&rhythm(LEAST_ROWS - 1, 12)), [0.5; LEAST_ROWS - 1]);
+        assert_eq!(scores(&rhythm(MIN_ROWS - 1, 12)), [0.5; MIN_ROWS - 1]);
     }
 
     #[test]
@@ -654,10 +631,10 @@ mod tests {
             panic!("long enough")
         };
         assert!(
-            (expected.value - was).abs() < 0.3,
+            (expected.center - was).abs() < 0.3,
             "{expected:?}, was {was}"
         );
-        assert!(expected.spread < 0.3, "{expected:?}");
+        assert!(expected.scale < 0.3, "{expected:?}");
         assert_eq!(
             ShapeModel::fit(&Held(vec![1.0; 5]), 1)
                 .unwrap()
@@ -701,7 +678,7 @@ mod tests {
             let rows = Held(values);
             let Ok(model) = ShapeModel::fit(&rows, 3);
             if let Ok(Some(expected)) = model.expected(&rows, rows.len() / 2) {
-                prop_assert!(expected.value.is_finite() && expected.spread.is_finite());
+                prop_assert!(expected.center.is_finite() && expected.scale.is_finite());
             }
         }
     }

@@ -1,13 +1,13 @@
 //! Shapes of a [`Series`]: its columns as rows by number, scored part by part.
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use super::{LEAST_ROWS, Period, Rows, ShapeModel};
-use crate::detect::anomaly::Expectation;
-use crate::detect::scorer::{COLUMN, Kept, SCORE, Stretch};
-use crate::series::{Chunk, Series, SeriesBuilder};
-use crate::support::error::{Error, Result};
+use super::{MIN_ROWS, Period, Rows, ShapeModel};
+use crate::detect::baseline::Baseline;
+use crate::detect::row_scores::{AutoThreshold, Layout, RowScores, RowScoresBuilder, ScoreColumns};
+use crate::detect::stretch::Stretch;
+use crate::series::Series;
+use crate::support::error::{Error, ErrorKind, Result};
 
 /// A column of a series by row number.
 #[derive(Debug, Clone)]
@@ -74,6 +74,35 @@ pub(in crate::detect) struct Shapes {
 }
 
 impl Shapes {
+    /// Learns from samples of every column of `series`, which has at least [`MIN_ROWS`] rows; says in `notes` what was
+    /// assumed.
+    ///
+    /// # Errors
+    /// Those of [`Series::read`].
+    pub(in crate::detect) fn fit(
+        series: &Series,
+        seed: u64,
+        notes: &mut Vec<String>,
+    ) -> Result<Self> {
+        debug_assert!(series.rows() >= MIN_ROWS, "rows enough for windows");
+        let mut shapes = Self {
+            models: Vec::new(),
+            bounds: bounds_of(series),
+        };
+        for (column, name) in series.columns().iter().enumerate() {
+            let model = ShapeModel::fit(&shapes.column(series, column), seed)?;
+            if matches!(model.period(), Period::Fallback(_)) {
+                let text = model.period().text();
+                notes.push(match series.columns().len() {
+                    1 => text,
+                    _ => format!("column {name}: {text}"),
+                });
+            }
+            shapes.models.push(model);
+        }
+        Ok(shapes)
+    }
+
     /// What is expected of some rows of a part: that with this `number` in `series`, which is the one that
     /// was judged. `wanted` holds the rows, counted from the part's first, ascending, with the column of
     /// each.
@@ -85,7 +114,7 @@ impl Shapes {
         series: &Series,
         number: usize,
         wanted: &[(usize, u16)],
-    ) -> Result<Vec<Option<Expectation>>> {
+    ) -> Result<Vec<Option<Baseline>>> {
         let mut expected = vec![None; wanted.len()];
         let first = self.bounds[number];
         for (column, model) in self.models.iter().enumerate() {
@@ -123,47 +152,31 @@ impl Shapes {
     }
 }
 
-/// Scores every row of `series`, which has at least [`LEAST_ROWS`] rows; says in `notes` what was assumed.
+/// Scores every row of `series` by `shapes`, which were fitted on it.
 ///
 /// Of several columns the most anomalous counts.
 ///
 /// # Errors
-/// Those of [`Series::read`] and of setting rows aside.
-pub(in crate::detect) fn judge(
-    series: &Series,
-    seed: u64,
-    notes: &mut Vec<String>,
-) -> Result<(Kept, Shapes)> {
-    debug_assert!(series.rows() >= LEAST_ROWS, "rows enough for windows");
-    let mut bounds = vec![0];
-    for part in series.parts() {
-        bounds.push(bounds[bounds.len() - 1] + part.rows());
-    }
-    let mut shapes = Shapes {
-        models: Vec::new(),
-        bounds,
-    };
-    for (column, name) in series.columns().iter().enumerate() {
-        let model = ShapeModel::fit(&shapes.column(series, column), seed)?;
-        if matches!(model.period(), Period::Fallback(_)) {
-            let text = model.period().text();
-            notes.push(match series.columns().len() {
-                1 => text,
-                _ => format!("column {name}: {text}"),
-            });
-        }
-        shapes.models.push(model);
+/// [`ErrorKind::ColumnMismatch`] where the series has another number of rows; those of [`Series::read`] and
+/// of spilling rows.
+pub(in crate::detect) fn judge(series: &Series, shapes: &Shapes) -> Result<RowScores> {
+    let bounds = &shapes.bounds;
+    if bounds_of(series) != *bounds {
+        return Err(Error::new(
+            ErrorKind::ColumnMismatch,
+            "shapes can be scored in the series alone that they were learnt from",
+        ));
     }
     let several = shapes.models.len() > 1;
-    let names = match several {
-        true => vec![SCORE.to_owned(), COLUMN.to_owned()],
-        false => vec![SCORE.to_owned()],
+    let layout = Layout {
+        column: several,
+        ..Layout::default()
     };
-    let mut kept = SeriesBuilder::new(names, Arc::clone(series.memory()));
+    let mut kept = RowScoresBuilder::new(layout, series.memory());
     let mut scores = Vec::new();
-    for part in shapes.bounds.windows(2) {
+    for part in bounds.windows(2) {
         let mut highest = vec![0.0; part[1] - part[0]];
-        let mut highest_in = vec![0.0; if several { highest.len() } else { 0 }];
+        let mut highest_in = vec![0; if several { highest.len() } else { 0 }];
         for (column, model) in shapes.models.iter().enumerate() {
             let rows = shapes.column(series, column);
             model.score_block(&rows, part[0]..part[1], &mut scores)?;
@@ -171,15 +184,24 @@ pub(in crate::detect) fn judge(
                 if score > highest[row] {
                     highest[row] = score;
                     if several {
-                        highest_in[row] = column as f64;
+                        highest_in[row] = column as u16;
                     }
                 }
             }
         }
-        kept.push(Chunk::untimed(match several {
-            true => vec![highest, highest_in],
-            false => vec![highest],
-        }))?;
+        kept.push(ScoreColumns {
+            column: several.then_some(highest_in),
+            ..ScoreColumns::of(highest)
+        })?;
     }
-    Ok((Kept::new(kept.finish()?, Stretch::Shape), shapes))
+    kept.finish(AutoThreshold::Tail(Stretch::Shape))
+}
+
+/// Number of the first row of each part, and of all rows at the end.
+fn bounds_of(series: &Series) -> Vec<usize> {
+    let mut bounds = vec![0];
+    for part in series.parts() {
+        bounds.push(bounds[bounds.len() - 1] + part.rows());
+    }
+    bounds
 }

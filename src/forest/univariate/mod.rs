@@ -221,6 +221,29 @@ impl UnivariateForest {
     }
 }
 
+impl UnivariateForest {
+    /// The widest run of intervals whose score does not pass `threshold`, as a range of values without its
+    /// ends. Empty (bounds the wrong way round) where there is none.
+    pub fn ordinary_range(&self, threshold: f64) -> (f64, f64) {
+        let mut widest = 0..0;
+        let mut start = 0;
+        for interval in 0..=self.interval_count() {
+            if interval == self.interval_count() || self.interval_score(interval) > threshold {
+                if interval - start > widest.len() {
+                    widest = start..interval;
+                }
+                start = interval + 1;
+            }
+        }
+        if widest.is_empty() {
+            return (f64::INFINITY, f64::NEG_INFINITY);
+        }
+        let low = self.interval_bounds(widest.start).0;
+        let high = self.interval_bounds(widest.end - 1).1;
+        (low, high)
+    }
+}
+
 /// Values whose intervals are looked up before they are counted: they stay in the fastest cache.
 const COUNTED: usize = 256;
 

@@ -9,7 +9,7 @@ use polars::prelude::*;
 use super::cells::Line;
 use super::parquet::{GROUP_ROWS, ParquetTable, frame_failure, time_column, timestamp_type};
 use super::value_names;
-use crate::detect::{Anomalies, Expectation};
+use crate::detect::{Anomalies, Baseline};
 use crate::storage::atomic::{Staging, unwritable};
 use crate::support::error::Result;
 
@@ -17,7 +17,7 @@ use crate::support::error::Result;
 /// standard deviations lie between them.
 fn explain(line: &mut Line, anomalies: &Anomalies, row: usize) {
     let (value, expected) = (anomalies.value(row), anomalies.expected[row]);
-    line.number(expected.value)
+    line.number(expected.center)
         .number_if(expected.ratio(value))
         .number_if(expected.deviations(value));
 }
@@ -128,7 +128,7 @@ impl AnomalyTable {
         &mut self,
         source: &str,
         anomalies: &Anomalies,
-        usual: &[Expectation],
+        usual: &[Baseline],
         threshold: f64,
     ) -> Result<()> {
         self.push_csv(source, anomalies, usual, threshold)
@@ -146,7 +146,7 @@ impl AnomalyTable {
         &mut self,
         source: &str,
         anomalies: &Anomalies,
-        usual: &[Expectation],
+        usual: &[Baseline],
         threshold: f64,
     ) -> io::Result<()> {
         let line = &mut self.line;
@@ -162,7 +162,7 @@ impl AnomalyTable {
                 line.text(&self.names[column]);
             }
             explain(line, anomalies, row);
-            line.number(usual[column].value).number(threshold);
+            line.number(usual[column].center).number(threshold);
             line.end(&mut self.csv)?;
         }
         Ok(())
@@ -173,7 +173,7 @@ impl AnomalyTable {
         source: &str,
         anomalies: &Anomalies,
         rows: Range<usize>,
-        usual: &[Expectation],
+        usual: &[Baseline],
         threshold: f64,
     ) -> PolarsResult<DataFrame> {
         let height = rows.len();
@@ -199,23 +199,23 @@ impl AnomalyTable {
         }
         let expected: Vec<f64> = anomalies.expected[rows.clone()]
             .iter()
-            .map(|expected| expected.value)
+            .map(|expected| expected.center)
             .collect();
-        let of_value = |measure: fn(&Expectation, f64) -> Option<f64>| -> Vec<Option<f64>> {
+        let of_value = |measure: fn(&Baseline, f64) -> Option<f64>| -> Vec<Option<f64>> {
             rows.clone()
                 .map(|row| measure(&anomalies.expected[row], anomalies.value(row)))
                 .collect()
         };
         let [name, ratio, deviation] = EXPLANATION;
         columns.push(Column::new(name.into(), expected));
-        columns.push(Column::new(ratio.into(), of_value(Expectation::ratio)));
+        columns.push(Column::new(ratio.into(), of_value(Baseline::ratio)));
         columns.push(Column::new(
             deviation.into(),
-            of_value(Expectation::deviations),
+            of_value(Baseline::deviations),
         ));
         let medians: Vec<f64> = outstanding
             .iter()
-            .map(|&column| usual[usize::from(column)].value)
+            .map(|&column| usual[usize::from(column)].center)
             .collect();
         columns.push(Column::new("median".into(), medians));
         columns.push(Column::new("threshold".into(), vec![threshold; height]));
@@ -245,13 +245,13 @@ mod tests {
             scores: vec![0.75, 0.5],
             columns: vec![0, 0],
             expected: vec![
-                Expectation {
-                    value: 0.5,
-                    spread: 0.0,
+                Baseline {
+                    center: 0.5,
+                    scale: 0.0,
                 },
-                Expectation {
-                    value: 0.5,
-                    spread: 0.25,
+                Baseline {
+                    center: 0.5,
+                    scale: 0.25,
                 },
             ],
         };

@@ -117,7 +117,7 @@ impl IncidentTable {
             .plain(&incident.anomalies.to_string())
             .iso_time(incident.peak_us)
             .number_if(incident.peak)
-            .number(incident.expected.value)
+            .number(incident.expected.center)
             .number(measured.range.0)
             .number(measured.range.1)
             .number_if(measured.ratio)
@@ -167,7 +167,7 @@ impl IncidentTable {
             counts("anomalies", |i| i.anomalies),
             times("peak_time", |i| i.peak_us)?,
             numbers("peak_value", |i| i.peak),
-            numbers("expected", |i| Some(i.expected.value)),
+            numbers("expected", |i| Some(i.expected.center)),
             of_measured("expected_low", |m| Some(m.range.0)),
             of_measured("expected_high", |m| Some(m.range.1)),
             of_measured("ratio", |m| m.ratio),
@@ -222,7 +222,7 @@ fn direction_name(incident: &Incident) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::{Direction, Expectation, Kind, Severity};
+    use crate::detect::{Baseline, Direction, Kind, Severity};
 
     #[test]
     fn a_row_has_a_cell_for_each_column() {
@@ -241,9 +241,9 @@ mod tests {
             anomalies: 0,
             peak_us: 0,
             peak: None,
-            expected: Expectation {
-                value: 10.0,
-                spread: 1.0,
+            expected: Baseline {
+                center: 10.0,
+                scale: 1.0,
             },
             column: 0,
         };

@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::cells::Line;
 use super::parquet::{ParquetTable, frame_failure, time_column, timestamp_type};
 use super::value_names;
-use crate::detect::Findings;
-use crate::series::Series;
+use crate::detect::Scores;
 use crate::storage::atomic::{Staged, Staging, unwritable};
 use crate::support::error::Result;
 
@@ -32,14 +31,14 @@ pub enum ScoresFormat {
 pub fn stage_scores(
     target: &Path,
     format: ScoresFormat,
-    series: &Series,
-    findings: &Findings,
+    scores: &Scores<'_>,
     csv_safe: bool,
 ) -> Result<Staged> {
     let failed = |cause: io::Error| unwritable(target, cause);
     let mut file = Staging::create(target)?;
+    let series = scores.series();
     let names = value_names(series.columns());
-    let mut scores = Vec::new();
+    let mut column = Vec::new();
     match format {
         ScoresFormat::Csv => {
             let mut line = Line::new(csv_safe);
@@ -48,15 +47,15 @@ pub fn stage_scores(
                 line.text(name);
             }
             line.plain("score");
-            if findings.has_novelty() {
+            if scores.has_novelty() {
                 line.plain("novelty");
             }
             line.end(&mut file).map_err(failed)?;
             for (number, part) in series.parts().iter().enumerate() {
                 let chunk = series.read(part)?;
-                findings.scores_of(number, &chunk, &mut scores)?;
-                let novelty = findings.novelty_of(number)?;
-                for (row, &score) in scores.iter().enumerate() {
+                scores.of_part(number, &chunk, &mut column)?;
+                let novelty = scores.novelty_of_part(number)?;
+                for (row, &score) in column.iter().enumerate() {
                     line.blank_time(chunk.timestamp_us(row));
                     for column in 0..names.len() {
                         line.number(chunk.values(column)[row]);
@@ -78,21 +77,21 @@ pub fn stage_scores(
                     .map(|n| Field::new(n.as_str().into(), DataType::Float64)),
             );
             schema.push(Field::new("score".into(), DataType::Float64));
-            if findings.has_novelty() {
+            if scores.has_novelty() {
                 schema.push(Field::new("novelty".into(), DataType::Float64));
             }
             let mut table = ParquetTable::new(file, Schema::from_iter(schema))?;
             let mut times = Vec::new();
             for (number, part) in series.parts().iter().enumerate() {
                 let chunk = series.read(part)?;
-                findings.scores_of(number, &chunk, &mut scores)?;
+                scores.of_part(number, &chunk, &mut column)?;
                 chunk.timestamps_us(&mut times);
                 let mut rows = vec![time_column("timestamp", &times).map_err(frame_failure)?];
                 for (number, name) in names.iter().enumerate() {
                     rows.push(Column::new(name.as_str().into(), chunk.values(number)));
                 }
-                rows.push(Column::new("score".into(), &scores));
-                if let Some(novelty) = findings.novelty_of(number)? {
+                rows.push(Column::new("score".into(), &column));
+                if let Some(novelty) = scores.novelty_of_part(number)? {
                     rows.push(Column::new("novelty".into(), novelty));
                 }
                 table.push(DataFrame::new(times.len(), rows).map_err(frame_failure)?)?;
