@@ -124,6 +124,28 @@ pub(super) fn objects(block: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     })
 }
 
+/// How many bytes at the front of `block`, which begins between two objects, are whole objects; `None` where none ends in it.
+pub(super) fn cut(block: &[u8]) -> Option<usize> {
+    let mut end = None;
+    let mut at = 0;
+    // What lies between objects is short: brackets, commas, blanks. Noise is left to `objects`.
+    while let Some(start) = block
+        .get(at..)
+        .and_then(|rest| memchr::memchr2(b'{', b'\n', rest))
+    {
+        if block[at + start] == b'\n' {
+            at += start + 1;
+            continue;
+        }
+        let Some(length) = object_length(&block[at + start..]) else {
+            break;
+        };
+        at += start + length;
+        end = Some(at);
+    }
+    end
+}
+
 /// Bytes of the object that `text` begins with, up to its closing brace; `None` where it does not end.
 pub(super) fn object_length(text: &[u8]) -> Option<usize> {
     let (mut depth, mut at) = (0_usize, 0);
@@ -186,6 +208,13 @@ mod tests {
                 row("f", b"", None),
             ]
         );
+    }
+
+    #[test]
+    fn a_block_is_cut_behind_its_last_whole_object() {
+        assert_eq!(cut(b"[{\"a\":1},\n{\"b\":{}}, {\"c\""), Some(18));
+        assert_eq!(cut(b"[{\"a\":"), None);
+        assert_eq!(cut(b"[\n]"), None);
     }
 
     #[test]

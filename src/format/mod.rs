@@ -11,6 +11,7 @@ mod envelope;
 mod fields;
 mod frame;
 mod json;
+mod nfdump;
 mod number;
 mod parquet;
 mod recognise;
@@ -38,8 +39,12 @@ pub use crate::storage::fingerprint::Fingerprint;
 
 /// Every format of record logs, in the order in which they are tried. A new format is a file of its own and a
 /// line here.
-pub static RECORD_FORMATS: &[&dyn record::RecordFormat] =
-    &[&zeek::Zeek, &suricata::Suricata, &vpc_flow::VpcFlow];
+pub static RECORD_FORMATS: &[&dyn record::RecordFormat] = &[
+    &zeek::Zeek,
+    &suricata::Suricata,
+    &nfdump::Nfdump,
+    &vpc_flow::VpcFlow,
+];
 
 /// Which columns to read, and how.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
