@@ -10,10 +10,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use divan::counter::BytesCount;
-use isoscan::format::{self, ReadOptions};
+use isoscan::format::ReadOptions;
 use isoscan::generate::{Traffic, TrafficSpec};
 use isoscan::input::{Location, Source};
 use isoscan::runtime::memory::Memory;
+use isoscan::series;
 
 fn main() {
     divan::main();
@@ -66,7 +67,7 @@ fn bench(bencher: divan::Bencher, name: &str, rows: u64, make: impl Fn(&[u8]) ->
     };
     let options = ReadOptions::default();
     let memory = Arc::new(Memory::unlimited());
-    let read = || format::read(&source, &options, &memory).unwrap();
+    let read = || series::read(&source, &options, &memory).unwrap();
     assert_eq!(read().series.rows() as u64, rows);
     bencher
         .counter(BytesCount::new(plain.len()))

@@ -12,12 +12,12 @@ use super::labels::{LabelledFile, read_labels};
 use super::{Evaluation, Measures, Scored, Unmatched, evaluate, match_labels};
 use crate::config::Job;
 use crate::detect::{self, ThresholdRule};
-use crate::format::{self, ReadOptions};
+use crate::format::ReadOptions;
 use crate::input::discover;
 use crate::input::{Location, Source};
 use crate::runtime::cancel::CancelToken;
 use crate::runtime::memory::Memory;
-use crate::series::Series;
+use crate::series::{self, Series};
 use crate::support::error::{Error, ErrorKind, Result};
 
 /// Columns that hold scores: ours, and that of the Numenta Anomaly Benchmark.
@@ -109,7 +109,7 @@ fn scored(source: &Source, job: &Job, thresholds: &HashMap<PathBuf, f64>) -> Res
             zone: job.read().zone,
             max_bytes: None,
         };
-        match format::read(source, &options, &memory) {
+        match series::read(source, &options, &memory) {
             Ok(found) => {
                 let mut scored = columns_of(&found.series, source)?;
                 let threshold = match job.detect().threshold {
@@ -157,7 +157,7 @@ fn columns_of(series: &Series, source: &Source) -> Result<Scored> {
 
 /// Runs the job's detector over `source`.
 fn judged(source: &Source, job: &Job, memory: &Arc<Memory>) -> Result<Scored> {
-    let series = format::read(source, job.read(), memory)?.series;
+    let series = series::read(source, job.read(), memory)?.series;
     let (findings, judged) = detect::detect(&series, job.detect())?;
     let mut scored = columns_of(&series, source)?;
     scored.scores.clear();

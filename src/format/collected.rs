@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::RowSink;
 use super::record::{Endpoint, Identity, Layout, Record, RecordFormat, RecordOptions, RecordSink};
 use super::timestamp::Zone;
-use crate::support::error::Error;
+use crate::support::error::{Error, Result};
 
 /// A record with its texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,5 +204,19 @@ pub(super) fn holds_for_any_bytes(format: &dyn RecordFormat, sample: &[u8]) {
     });
     if let Err(error) = outcome {
         panic!("{error}");
+    }
+}
+
+/// Counts rows.
+pub(super) struct CountedRows(pub(super) u64);
+
+impl RowSink for CountedRows {
+    fn begin(&mut self, _: &[String]) -> Result<()> {
+        Ok(())
+    }
+
+    fn rows(&mut self, timestamps_us: Vec<i64>, _: Vec<Vec<f64>>) -> Result<()> {
+        self.0 += timestamps_us.len() as u64;
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
-//! Opens a source, recognises its form and reads it into a [`Series`].
+//! Tells what an input holds, and reads it.
 //!
-//! In: a [`Source`] and which columns are wanted. Out: the usable rows in time order, with a count of
-//! the others. One lazy polars pipeline for each source, so that an error belongs to its file.
+//! In: an input and what the user said about reading. Out: of a table of series, its usable rows in blocks of
+//! columns; of a record log, its records one by one; with a count of what could not be used.
 
 mod binary;
 #[cfg(test)]
@@ -9,7 +9,6 @@ mod collected;
 pub(crate) mod delimited;
 mod envelope;
 mod fields;
-mod frame;
 mod json;
 mod nfdump;
 mod number;
@@ -21,15 +20,12 @@ pub mod timestamp;
 mod vpc_flow;
 mod zeek;
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use crate::input::Source;
-use crate::input::unpack;
+use crate::input::open::{Opened, open};
 use crate::input::watch::Watch;
-use crate::runtime::memory::Memory;
-use crate::series::Series;
+use crate::runtime::cancel::CancelToken;
 use crate::support::error::{Error, ErrorKind, Result, quoted};
 
 pub use self::delimited::DroppedRow;
@@ -107,32 +103,73 @@ fn unknown_time_form(cell: &[u8]) -> Error {
     )
 }
 
-/// What reading a source gave.
+/// Takes the rows of an input, in its order.
+pub trait RowSink {
+    /// The names of the value columns: called once, before any row.
+    ///
+    /// # Errors
+    /// Those of the implementation; reading ends with them.
+    fn begin(&mut self, columns: &[String]) -> Result<()>;
+
+    /// Usable rows: timestamps in microseconds UTC, and for each value column as many finite values.
+    ///
+    /// # Errors
+    /// Those of the implementation; reading ends with them.
+    fn rows(&mut self, timestamps_us: Vec<i64>, values: Vec<Vec<f64>>) -> Result<()>;
+}
+
+/// What reading an input gave, beside its rows.
 #[derive(Debug)]
-pub struct Ingested {
-    /// The usable rows, at least one.
-    pub series: Series,
-    /// The others.
+pub struct ReadReport {
+    /// Rows that could not be used.
     pub dropped: Dropped,
     /// The form that was recognised, in words.
     pub form: String,
     /// Bytes of text read, unpacked; for parquet the size of the file.
     pub bytes: u64,
-    /// What the source held; `None` for parquet, which is not read from end to end.
+    /// What the input held; `None` for parquet, which is not read from end to end.
     pub content: Option<Fingerprint>,
 }
 
-/// Reads a source whole.
+/// Reads an input whole and hands its usable rows to `sink`, block by block.
 ///
-/// Rows without a usable time or number are dropped and counted; rows beyond `memory` are set aside in
-/// its scratch folder. A text is read block by block and
-/// parsed on rayon's threads; call it from a thread that is not one of these.
+/// Rows without a usable time or number are dropped and counted. A text is parsed on rayon's threads while the next
+/// block is read; call it from a thread that is not one of these. Memory does not grow with the input.
 ///
 /// # Errors
-/// With the source's path and, where known, the line: [`ErrorKind::Read`], [`ErrorKind::Format`],
-/// [`ErrorKind::Column`], and [`ErrorKind::NoUsableRow`] where no row is left.
-pub fn read(source: &Source, options: &ReadOptions, memory: &Arc<Memory>) -> Result<Ingested> {
-    read_any(source, options, memory).map_err(|error| error.at(source.path()))
+/// With the input's path and, where known, the line: [`ErrorKind::Read`], [`ErrorKind::Format`],
+/// [`ErrorKind::Column`], [`ErrorKind::NoUsableRow`] where nothing is recognised as a row, and those of `sink`.
+pub fn read(
+    source: &Source,
+    options: &ReadOptions,
+    stop: &CancelToken,
+    sink: &mut dyn RowSink,
+) -> Result<ReadReport> {
+    let watch = Watch::new(stop);
+    let mut read = || match open(source, &watch, options.max_bytes)? {
+        Opened::Text(mut text) => {
+            let recognised = delimited::recognise(&mut text, options)?;
+            let form = recognised.describe();
+            let (dropped, bytes) = delimited::read(*text, recognised, sink)?;
+            Ok(ReadReport {
+                dropped,
+                form,
+                bytes,
+                content: Some(watch.content()),
+            })
+        }
+        Opened::Parquet(file) => {
+            let recognised = parquet::recognise(file, options)?;
+            let (form, bytes) = (recognised.describe(), recognised.bytes());
+            Ok(ReadReport {
+                dropped: parquet::read(recognised, options, sink)?,
+                form,
+                bytes,
+                content: None,
+            })
+        }
+    };
+    read().map_err(|error: Error| error.at(source.path()))
 }
 
 /// Reads all bytes of a source and drops them: what reading costs before anything is made of it.
@@ -141,15 +178,15 @@ pub fn read(source: &Source, options: &ReadOptions, memory: &Arc<Memory>) -> Res
 /// # Errors
 /// [`ErrorKind::Read`] and [`ErrorKind::Format`], as [`read`].
 pub fn read_bytes(source: &Source) -> Result<u64> {
-    let count = || match unpack::open(source, &Watch::default(), None)? {
-        unpack::Opened::Text(mut text) => {
+    let count = || match open(source, &Watch::default(), None)? {
+        Opened::Text(mut text) => {
             let mut block = Vec::new();
             while !text.at_end() {
                 text.next_block(&mut block)?;
             }
             Ok(text.bytes())
         }
-        unpack::Opened::Parquet(mut file) => std::io::copy(&mut file, &mut std::io::sink())
+        Opened::Parquet(mut file) => std::io::copy(&mut file, &mut std::io::sink())
             .map_err(|cause| Error::new(ErrorKind::Read, "cannot be read").caused_by(cause)),
     };
     count().map_err(|error: Error| error.at(source.path()))
@@ -160,48 +197,18 @@ pub fn read_bytes(source: &Source) -> Result<u64> {
 /// # Errors
 /// As [`read`], so far as the head shows it.
 pub fn recognise(source: &Source, options: &ReadOptions) -> Result<String> {
-    let form = match unpack::open(source, &Watch::default(), options.max_bytes) {
-        Ok(unpack::Opened::Text(mut text)) => {
+    let form = match open(source, &Watch::default(), options.max_bytes) {
+        Ok(Opened::Text(mut text)) => {
             delimited::recognise(&mut text, options).map(|form| form.describe())
         }
-        Ok(unpack::Opened::Parquet(file)) => {
-            parquet::recognise(file, options).map(|form| form.describe())
-        }
+        Ok(Opened::Parquet(file)) => parquet::recognise(file, options).map(|form| form.describe()),
         Err(error) => Err(error),
     };
     form.map_err(|error| error.at(source.path()))
 }
 
-fn read_any(source: &Source, options: &ReadOptions, memory: &Arc<Memory>) -> Result<Ingested> {
-    let watch = Watch::new(memory.stop());
-    let (builder, dropped, form, bytes, content) =
-        match unpack::open(source, &watch, options.max_bytes)? {
-            unpack::Opened::Text(mut text) => {
-                let recognised = delimited::recognise(&mut text, options)?;
-                let form = recognised.describe();
-                let (builder, dropped, bytes) = delimited::read(*text, recognised, memory)?;
-                (builder, dropped, form, bytes, Some(watch.content()))
-            }
-            unpack::Opened::Parquet(file) => {
-                let recognised = parquet::recognise(file, options)?;
-                let (form, bytes) = (recognised.describe(), recognised.bytes());
-                let (builder, dropped) = parquet::read(recognised, options, memory)?;
-                (builder, dropped, form, bytes, None)
-            }
-        };
-    if builder.rows() == 0 {
-        return Err(no_usable_row(&dropped));
-    }
-    Ok(Ingested {
-        series: builder.finish()?,
-        dropped,
-        form,
-        bytes,
-        content,
-    })
-}
-
-fn no_usable_row(dropped: &Dropped) -> Error {
+/// An input with no usable row: why, by the first that was dropped.
+pub(crate) fn no_usable_row(dropped: &Dropped) -> Error {
     match dropped.first.first() {
         Some(first) => Error::new(
             ErrorKind::NoUsableRow,

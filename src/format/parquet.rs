@@ -6,7 +6,6 @@
 
 use std::fs::File;
 use std::io::{Cursor, Read, Seek, SeekFrom};
-use std::sync::Arc;
 
 use polars::prelude::*;
 use polars_buffer::Buffer;
@@ -19,11 +18,9 @@ use rayon::prelude::*;
 
 use super::delimited::{DroppedRow, find_columns};
 use super::timestamp::{LocalClock, TimeForm, TimeParser, Zone};
-use super::{Dropped, ReadOptions, frame, unknown_time_form};
+use super::{Dropped, ReadOptions, RowSink, unknown_time_form};
 use crate::input::too_many_bytes;
-use crate::runtime::memory::Memory;
 use crate::runtime::panics::caught;
-use crate::series::{Chunk, SeriesBuilder};
 use crate::support::error::{Error, ErrorKind, Result, quoted};
 
 /// Rows decoded at once: large enough to make the work per slice small.
@@ -36,6 +33,19 @@ const LARGEST_FOOTER: u64 = 256 << 20;
 const LARGEST_GROUP: u64 = 1 << 30;
 /// Length of the footer and magic, at the end of the file.
 const TAIL: u64 = 8;
+
+/// The timestamp column of a slice, whatever its name in the file.
+const TIMESTAMP: &str = "timestamp";
+
+/// The `number`-th value column of a slice.
+fn value_name(number: usize) -> PlSmallStr {
+    format!("value_{number}").into()
+}
+
+/// A failure of polars where none should be.
+fn internal(cause: PolarsError) -> Error {
+    Error::new(ErrorKind::Internal, "the lazy pipeline failed").caused_by(cause)
+}
 
 /// A parquet file whose schema has been read.
 pub(crate) struct Recognised {
@@ -166,7 +176,7 @@ fn read_at(file: &mut File, place: u64, length: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads all rows.
+/// Reads all rows and hands them to `sink`, a slice of a row group at a time. Returns the rows that could not be used.
 ///
 /// # Errors
 /// [`ErrorKind::Format`] where the file is corrupt, [`ErrorKind::NoUsableRow`] where the timestamps
@@ -174,10 +184,11 @@ fn read_at(file: &mut File, place: u64, length: u64) -> Result<Vec<u8>> {
 pub(crate) fn read(
     form: Recognised,
     options: &ReadOptions,
-    memory: &Arc<Memory>,
-) -> Result<(SeriesBuilder, Dropped)> {
+    sink: &mut dyn RowSink,
+) -> Result<Dropped> {
+    sink.begin(&form.columns)?;
     let mut reader = Reader {
-        builder: SeriesBuilder::new(form.columns.clone(), Arc::clone(memory)),
+        sink,
         dropped: Dropped::default(),
         rows: 0,
         clock: Clock::new(&form.timestamp_type, options)?,
@@ -212,7 +223,7 @@ pub(crate) fn read(
             reader.take(&batch)?;
         }
     }
-    Ok((reader.builder, reader.dropped))
+    Ok(reader.dropped)
 }
 
 /// The bytes of a column in one row group.
@@ -336,25 +347,25 @@ fn decode(
                 )));
             }
             let role = match number {
-                0 => frame::TIMESTAMP.into(),
-                _ => frame::value_name(number - 1),
+                0 => TIMESTAMP.into(),
+                _ => value_name(number - 1),
             };
             Ok(series.with_name(role).into_column())
         })
         .collect::<Result<Vec<_>>>()?;
-    DataFrame::new(end - start, columns).map_err(frame::internal)
+    DataFrame::new(end - start, columns).map_err(internal)
 }
 
 /// Timestamps as whole numbers where the file has times, as text where it has anything else; values as `f64`.
 fn numbers_of(slice: DataFrame, times: &DataType, values: usize) -> PolarsResult<DataFrame> {
-    let time = col(frame::TIMESTAMP);
+    let time = col(TIMESTAMP);
     let time = match times {
         DataType::Datetime(..) | DataType::Date => time.to_physical().cast(DataType::Int64),
         _ => time.cast(DataType::String),
     };
     let mut steps = vec![time];
     for number in 0..values {
-        steps.push(col(frame::value_name(number)).cast(DataType::Float64));
+        steps.push(col(value_name(number)).cast(DataType::Float64));
     }
     slice.lazy().select(steps).collect()
 }
@@ -413,14 +424,14 @@ impl Ticks {
     }
 }
 
-struct Reader {
-    builder: SeriesBuilder,
+struct Reader<'a> {
+    sink: &'a mut dyn RowSink,
     dropped: Dropped,
     rows: u64,
     clock: Clock,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn take(&mut self, batch: &DataFrame) -> Result<()> {
         let batch = &{
             let mut whole = batch.clone();
@@ -430,10 +441,8 @@ impl Reader {
         let times = self.times(batch)?;
         let mut columns = Vec::new();
         for number in 0..batch.width() - 1 {
-            let column = batch
-                .column(&frame::value_name(number))
-                .map_err(frame::internal)?;
-            columns.push(column.f64().map_err(frame::internal)?);
+            let column = batch.column(&value_name(number)).map_err(internal)?;
+            columns.push(column.f64().map_err(internal)?);
         }
         let mut kept = Vec::with_capacity(times.len());
         let mut values = vec![Vec::with_capacity(times.len()); columns.len()];
@@ -460,15 +469,15 @@ impl Reader {
             }
         }
         self.rows += batch.height() as u64;
-        self.builder.push(Chunk::new(kept, values))
+        self.sink.rows(kept, values)
     }
 
     fn times(&mut self, batch: &DataFrame) -> Result<Vec<std::result::Result<i64, String>>> {
-        let column = batch.column(frame::TIMESTAMP).map_err(frame::internal)?;
+        let column = batch.column(TIMESTAMP).map_err(internal)?;
         match &mut self.clock {
             Clock::Ticks { ticks, zone } => {
                 let mut zone = zone.map(LocalClock::new);
-                let cells = column.i64().map_err(frame::internal)?;
+                let cells = column.i64().map_err(internal)?;
                 Ok(cells
                     .iter()
                     .map(|cell| {
@@ -484,7 +493,7 @@ impl Reader {
                     .collect())
             }
             Clock::Text { form, zone } => {
-                let cells = column.str().map_err(frame::internal)?;
+                let cells = column.str().map_err(internal)?;
                 if form.is_none() {
                     let samples: Vec<&[u8]> = cells
                         .iter()
@@ -526,6 +535,7 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
+    use super::super::collected::CountedRows;
     use super::*;
 
     fn file_of(name: &str, bytes: &[u8]) -> (std::path::PathBuf, File) {
@@ -553,8 +563,9 @@ mod tests {
 
     fn read_all(file: File, options: &ReadOptions) -> Result<u64> {
         let form = recognise(file, options)?;
-        let (builder, dropped) = read(form, options, &Arc::new(Memory::unlimited()))?;
-        Ok(builder.rows() as u64 + dropped.rows)
+        let mut rows = CountedRows(0);
+        let dropped = read(form, options, &mut rows)?;
+        Ok(rows.0 + dropped.rows)
     }
 
     #[test]
@@ -564,9 +575,7 @@ mod tests {
         let options = ReadOptions::default();
         let form = recognise(file.try_clone().unwrap(), &options).unwrap();
         file.set_len(bytes.len() as u64 / 2).unwrap();
-        let error = read(form, &options, &Arc::new(Memory::unlimited()))
-            .err()
-            .unwrap();
+        let error = read(form, &options, &mut CountedRows(0)).err().unwrap();
         assert_eq!(
             error.to_string(),
             "the file became shorter while it was read"

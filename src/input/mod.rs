@@ -2,7 +2,9 @@
 //!
 //! Knows nothing of what the bytes mean.
 
+pub(crate) mod blocks;
 pub mod discover;
+pub(crate) mod open;
 pub(crate) mod unpack;
 pub(crate) mod watch;
 

@@ -18,6 +18,7 @@ use crate::run::single::{picture, traces};
 use crate::runtime::cancel::CancelToken;
 use crate::runtime::limits;
 use crate::runtime::memory::Memory;
+use crate::series;
 use crate::support::error::{Result, printable};
 use crate::support::statistics::median;
 
@@ -111,7 +112,7 @@ fn run(source: &Source, job: &Job, sums: &mut [f64; STAGES.len()]) -> Result<(u6
     };
     format::read_bytes(source)?;
     lap(0);
-    let ingested = format::read(source, job.read(), &memory)?;
+    let ingested = series::read(source, job.read(), &memory)?;
     lap(1);
     let (findings, _) = detect::detect(&ingested.series, job.detect())?;
     lap(2);
@@ -119,7 +120,7 @@ fn run(source: &Source, job: &Job, sums: &mut [f64; STAGES.len()]) -> Result<(u6
     lap(3);
     picture(&source.name(), job, &ingested.series, &findings, &traces)?;
     lap(4);
-    Ok((ingested.series.rows() as u64, ingested.bytes))
+    Ok((ingested.series.rows() as u64, ingested.report.bytes))
 }
 
 impl Stage {

@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use crate::config::Job;
 use crate::detect::{self, Findings, Incident, Severity};
-use crate::format::{self, Fingerprint};
+use crate::format::Fingerprint;
 use crate::input::Source;
 use crate::report::Graphs;
 use crate::report::chart::{self, Band, GraphFormat, GraphSpec, Panel, Trace};
 use crate::report::tables::{self, ScoresFormat};
 use crate::runtime::memory::Memory;
-use crate::series::Series;
+use crate::series::{self, Series};
 use crate::state::outcome::Done;
 use crate::state::{Made, Seen, State, with_ending};
 use crate::storage::atomic;
@@ -22,7 +22,7 @@ use crate::support::error::Result;
 /// says so, and an earlier run did just this, nothing is done again.
 ///
 /// # Errors
-/// Those of [`format::read`] and [`detect::detect`], and of writing the outputs.
+/// Those of [`series::read`] and [`detect::detect`], and of writing the outputs.
 pub(super) fn scan(
     source: &Source,
     job: &Job,
@@ -36,7 +36,7 @@ pub(super) fn scan(
     }
     let start = Instant::now();
     let seen = Seen::of(source);
-    let ingested = format::read(source, job.read(), memory)?;
+    let ingested = series::read(source, job.read(), memory)?;
     let series = &ingested.series;
     let (findings, scores) = detect::detect(series, job.detect())?;
     let graph = match job.output().graphs {
@@ -79,13 +79,13 @@ pub(super) fn scan(
         _ => Vec::new(),
     };
     memory.stop().check()?;
-    let content = content_of(source, seen, ingested.content, memory)?;
+    let content = content_of(source, seen, ingested.report.content, memory)?;
     let mut done = Done {
         source: source.clone(),
-        form: ingested.form,
+        form: ingested.report.form,
         rows: series.rows() as u64,
-        dropped: ingested.dropped,
-        bytes: ingested.bytes,
+        dropped: ingested.report.dropped,
+        bytes: ingested.report.bytes,
         threshold: findings.threshold,
         expected: findings.expected,
         usual: findings.baselines,

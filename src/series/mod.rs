@@ -1,10 +1,11 @@
 //! The rows of one source: timestamps in microseconds UTC and one or more columns of values.
 //!
-//! In: blocks of usable rows, as ingest reads them. Out: the same rows in time order, in parts that can
+//! In: blocks of usable rows, as a format reads them. Out: the same rows in time order, in parts that can
 //! be walked in parallel. Every value is finite. Rows that do not fit the run's memory are set aside in
 //! a scratch file; whoever walks the parts does not notice, but for the time it takes.
 
 mod chunk;
+mod read;
 mod sort;
 mod spill;
 mod times;
@@ -19,6 +20,7 @@ use crate::runtime::memory::Memory;
 use crate::support::error::Result;
 
 pub use self::chunk::Chunk;
+pub use self::read::{Ingested, read};
 
 /// The rows of one source, in time order; rows of equal time keep the order of the input.
 #[derive(Debug)]

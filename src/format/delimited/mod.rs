@@ -1,4 +1,4 @@
-//! Delimited text (CSV, TSV and kin) as a scan source of the lazy pipeline.
+//! Delimited text (CSV, TSV and kin).
 //!
 //! The delimiter, the wanted columns and the form of the timestamps are recognised once, from the head
 //! of the text; then blocks of records are read in order and parsed side by side.
@@ -6,25 +6,16 @@
 mod parse;
 pub(crate) mod record;
 
-use std::any::Any;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use polars::prelude::*;
-
 use self::parse::{Layout, Rows, parse_block};
 use self::record::{Quotes, RecordEnd};
 use super::timestamp::TimeForm;
-use super::{Dropped, ReadOptions, frame, unknown_time_form};
-use crate::input::unpack::{BLOCK_BYTES, Packing, TextReader};
-use crate::runtime::memory::Memory;
-use crate::series::SeriesBuilder;
+use super::{Dropped, ReadOptions, RowSink, unknown_time_form};
+use crate::input::blocks::{TextReader, side_by_side};
+use crate::input::unpack::Packing;
 use crate::support::error::{Error, ErrorKind, Result, printable};
 
 pub use self::parse::DroppedRow;
 
-/// Blocks in one batch of the pipeline: some 32 MiB of text, so that planning a batch costs nothing
-/// beside parsing it, and its rows little memory.
-const BATCH_BLOCKS: usize = 64;
 /// Timestamps looked at to recognise their form.
 const SAMPLED_ROWS: usize = 1000;
 
@@ -46,9 +37,8 @@ impl Recognised {
             _ => "CSV (pipe)",
         };
         let packing = match self.packing {
-            Packing::None => "",
-            Packing::Gzip => ", gzip",
-            Packing::Zstd => ", zstd",
+            Packing::None => String::new(),
+            packing => format!(", {}", packing.name()),
         };
         format!("{delimiter}{packing}; timestamps: {}", self.time.describe())
     }
@@ -238,216 +228,57 @@ fn recognise_time(text: &TextReader, layout: &Layout, options: &ReadOptions) -> 
     }
 }
 
-/// Reads all rows of a text through the lazy pipeline.
+/// Reads all rows of a text and hands them to `sink`, a batch of blocks at a time, in the order of the text. Returns
+/// the rows that could not be used and the bytes of text.
 ///
 /// # Errors
-/// Those of [`TextReader::next_block`], and [`ErrorKind::Internal`] where polars fails.
+/// Those of [`TextReader::next_block`] and of `sink`; [`ErrorKind::Format`] where a block cannot be read without doubt.
 pub(crate) fn read(
-    text: TextReader,
+    mut text: TextReader,
     form: Recognised,
-    memory: &Arc<Memory>,
-) -> Result<(SeriesBuilder, Dropped, u64)> {
-    let mut builder = SeriesBuilder::new(form.columns, Arc::clone(memory));
-    let schema: Schema = (0..form.layout.fields)
-        .map(|field| {
-            let kind = if field == form.layout.timestamp {
-                DataType::Int64
-            } else {
-                DataType::Float64
-            };
-            Field::new(field_name(field), kind)
-        })
-        .collect();
-    let scan = Arc::new(TextScan {
-        layout: form.layout,
-        time: form.time,
-        state: Mutex::new(State {
-            lines: text.lines(),
-            text,
-            dropped: Dropped::default(),
-            error: None,
-        }),
-    });
-    let timestamp = field_name(scan.layout.timestamp);
-    let values: Vec<PlSmallStr> = scan
-        .layout
-        .values
-        .iter()
-        .map(|&at| field_name(at))
-        .collect();
-    let source = LazyFrame::anonymous_scan(
-        scan.clone(),
-        ScanArgsAnonymous {
-            schema: Some(Arc::new(schema)),
-            name: "DELIMITED TEXT",
-            ..ScanArgsAnonymous::default()
-        },
-    )
-    .map_err(frame::internal)?;
-    let pipeline = frame::select(source, &timestamp, &values);
-    // Every collect reads the next batch: the scan remembers how far it has come.
-    while !scan.lock().text.at_end() {
-        let batch = pipeline.clone().collect();
-        if let Some(error) = scan.lock().error.take() {
-            return Err(error);
+    sink: &mut dyn RowSink,
+) -> Result<(Dropped, u64)> {
+    text.cut_with(whole_records);
+    sink.begin(&form.columns)?;
+    let mut progress = Progress {
+        lines: text.lines(),
+        dropped: Dropped::default(),
+    };
+    while !text.at_end() {
+        let blocks = side_by_side(&mut text, |block| {
+            parse_block(block, &form.layout, &mut form.time.parser())
+        })?;
+        for rows in blocks {
+            progress.count(&rows)?;
+            sink.rows(rows.timestamps_us, rows.values)?;
         }
-        frame::push_rows(batch.map_err(frame::internal)?, &mut builder)?;
     }
-    let state = scan.lock();
-    Ok((builder, state.dropped.clone(), state.text.bytes()))
+    Ok((progress.dropped, text.bytes()))
 }
 
-fn field_name(field: usize) -> PlSmallStr {
-    format!("field_{field}").into()
+/// The length of the whole records at the front of `block`, of which more may follow.
+fn whole_records(block: &[u8]) -> Option<usize> {
+    if memchr::memchr(b'"', block).is_none() {
+        return memchr::memrchr(b'\n', block).map(|place| place + 1);
+    }
+    let mut end = 0;
+    while end < block.len() {
+        match record::end_of(&block[end..], false) {
+            RecordEnd::At { next, .. } => end += next,
+            RecordEnd::Unknown => break,
+        }
+    }
+    (end > 0).then_some(end)
 }
 
-/// The scan source: each call of `scan` reads and parses the next batch of blocks.
-struct TextScan {
-    layout: Layout,
-    time: TimeForm,
-    state: Mutex<State>,
-}
-
-struct State {
-    text: TextReader,
+/// What was read so far.
+struct Progress {
     /// Lines before the next block.
     lines: u64,
     dropped: Dropped,
-    /// What stopped the reading; polars' own errors have no room for it.
-    error: Option<Error>,
 }
 
-impl TextScan {
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn next_batch(&self, text: &mut TextReader) -> Result<Vec<Rows>> {
-        side_by_side(text, |block| {
-            parse_block(block, &self.layout, &mut self.time.parser())
-        })
-    }
-}
-
-/// Reads up to [`BATCH_BLOCKS`] blocks on this thread while rayon's threads `parse` those already read.
-fn side_by_side(text: &mut TextReader, parse: impl Fn(&[u8]) -> Rows + Sync) -> Result<Vec<Rows>> {
-    let mut first = Vec::new();
-    text.next_block(&mut first)?;
-    if text.at_end() || first.len() < BLOCK_BYTES / 2 {
-        return Ok(vec![parse(&first)]);
-    }
-    let parsed: Vec<Mutex<Option<Rows>>> = (0..BATCH_BLOCKS).map(|_| Mutex::default()).collect();
-    // Buffers go round: as many as the workers can have in hand, and a few read ahead.
-    let buffers = 2 * rayon::current_num_threads() + 2;
-    let (home, free) = crossbeam_channel::bounded(buffers);
-    let mut outcome = Ok(());
-    rayon::in_place_scope(|scope| {
-        let mut block = first;
-        for (number, slot) in parsed.iter().enumerate() {
-            let full = Lent {
-                bytes: std::mem::take(&mut block),
-                home: home.clone(),
-            };
-            let parse = &parse;
-            scope.spawn(move |_| {
-                let rows = parse(&full.bytes);
-                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(rows);
-            });
-            if text.at_end() || number + 1 == BATCH_BLOCKS {
-                break;
-            }
-            block = if number + 1 < buffers {
-                Vec::new()
-            } else {
-                free.recv().unwrap_or_default()
-            };
-            outcome = text.next_block(&mut block);
-            if outcome.is_err() || block.is_empty() {
-                break;
-            }
-        }
-    });
-    outcome?;
-    Ok(parsed
-        .into_iter()
-        .map_while(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner))
-        .collect())
-}
-
-/// A buffer in a parser's hands. It comes home however the parser ends: the reader waits for it, and
-/// would wait for ever where a panic took it away.
-struct Lent {
-    bytes: Vec<u8>,
-    home: crossbeam_channel::Sender<Vec<u8>>,
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        // Nobody waits for the buffer once the batch is read.
-        let _ = self.home.try_send(std::mem::take(&mut self.bytes));
-    }
-}
-
-impl AnonymousScan for TextScan {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn allows_projection_pushdown(&self) -> bool {
-        true
-    }
-
-    fn scan(&self, options: AnonymousScanArgs) -> PolarsResult<DataFrame> {
-        let mut state = self.lock();
-        let parts = self
-            .next_batch(&mut state.text)
-            .map_err(|error| state.stop(error))?;
-        let mut batch: Option<DataFrame> = None;
-        for rows in parts {
-            state.count(&rows).map_err(|error| state.stop(error))?;
-            let part = self.frame(rows, options.with_columns.as_deref())?;
-            match &mut batch {
-                Some(batch) => {
-                    batch.vstack_mut_owned(part)?;
-                }
-                None => batch = Some(part),
-            }
-        }
-        Ok(batch.unwrap_or_default())
-    }
-}
-
-impl TextScan {
-    fn frame(&self, rows: Rows, wanted: Option<&[PlSmallStr]>) -> PolarsResult<DataFrame> {
-        let height = rows.timestamps_us.len();
-        let timestamp = Column::new(field_name(self.layout.timestamp), rows.timestamps_us);
-        let values = self
-            .layout
-            .values
-            .iter()
-            .zip(rows.values)
-            .map(|(&field, values)| Column::new(field_name(field), values));
-        let mut columns: Vec<Column> = Vec::new();
-        for column in std::iter::once(timestamp).chain(values) {
-            // A column named twice is one column of the text.
-            if columns.iter().all(|there| there.name() != column.name())
-                && wanted.is_none_or(|wanted| wanted.contains(column.name()))
-            {
-                columns.push(column);
-            }
-        }
-        DataFrame::new(height, columns)
-    }
-}
-
-impl State {
-    /// Keeps `error` for the caller, and makes of it one of polars'.
-    fn stop(&mut self, error: Error) -> PolarsError {
-        let text = error.to_string();
-        self.error = Some(error);
-        polars_err!(ComputeError: "{}", text)
-    }
-
+impl Progress {
     /// Counts what became of the rows of the next block.
     ///
     /// # Errors

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::super::collected::CountedRows;
 use super::*;
+use crate::input::blocks::BLOCK_BYTES;
 
 fn text(bytes: &[u8]) -> Result<TextReader> {
     TextReader::new(Vec::new(), Cursor::new(bytes.to_vec()), None)
@@ -14,8 +16,9 @@ fn text(bytes: &[u8]) -> Result<TextReader> {
 fn read_all(bytes: &[u8]) -> Result<(u64, Dropped)> {
     let mut text = text(bytes)?;
     let form = recognise(&mut text, &ReadOptions::default())?;
-    let (builder, dropped, _) = read(text, form, &Arc::new(Memory::unlimited()))?;
-    Ok((builder.rows() as u64, dropped))
+    let mut count = CountedRows(0);
+    let (dropped, _) = read(text, form, &mut count)?;
+    Ok((count.0, dropped))
 }
 
 #[test]
@@ -37,6 +40,22 @@ fn a_parser_that_panics_ends_the_reading_and_is_not_waited_for() {
         .recv_timeout(Duration::from_secs(20))
         .expect("waits for ever");
     assert_eq!(panic.as_deref(), Some("no parser"));
+}
+
+#[test]
+fn a_quoted_line_end_does_not_end_a_block() {
+    let bytes = b"1,\"two\nlines\"\n".repeat(100_000);
+    let mut text = text(&bytes).unwrap();
+    text.cut_with(whole_records);
+    let (mut all, mut block, mut blocks) = (Vec::new(), Vec::new(), 0);
+    while !text.at_end() {
+        text.next_block(&mut block).unwrap();
+        assert!(block.starts_with(b"1,"));
+        all.extend_from_slice(&block);
+        blocks += 1;
+    }
+    assert!(blocks > 2);
+    assert!(all == bytes);
 }
 
 #[test]
