@@ -43,6 +43,11 @@ impl<'a> Value<'a> {
         self.0.is_null()
     }
 
+    /// Whether it is an object.
+    pub(super) fn is_object(&self) -> bool {
+        self.0.is_object()
+    }
+
     /// Whether it is a text.
     pub(super) fn is_text(&self) -> bool {
         self.0.is_str()

@@ -3,6 +3,7 @@
 //! In: an input and what the user said about reading. Out: of a table of series, its usable rows in blocks of
 //! columns; of a record log, its records one by one; with a count of what could not be used.
 
+mod access;
 mod binary;
 #[cfg(test)]
 mod collected;
@@ -18,6 +19,7 @@ pub mod record;
 mod suricata;
 pub mod timestamp;
 mod vpc_flow;
+mod w3c;
 mod zeek;
 
 use serde::{Deserialize, Serialize};
@@ -40,6 +42,9 @@ pub static RECORD_FORMATS: &[&dyn record::RecordFormat] = &[
     &suricata::Suricata,
     &nfdump::Nfdump,
     &vpc_flow::VpcFlow,
+    &w3c::W3c,
+    // The layout of access logs is the most free: whatever may be something else is tried before.
+    &access::Access,
 ];
 
 /// Which columns to read, and how.
