@@ -180,11 +180,13 @@ struct Text {
 
 const MINUTE_US: i64 = 60_000_000;
 
-/// What a row says.
-enum Row<'a> {
-    Record(Record<'a>, &'a [u8]),
+/// What a row stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Record,
     NoData,
-    Skipped(i64, i64),
+    /// Records were lost between its times.
+    Skipped,
 }
 
 impl Text {
@@ -199,7 +201,7 @@ impl Text {
     fn set_window(&mut self, lines: &[&[u8]]) {
         const LONGEST_OF_A_MINUTE_US: i64 = 2 * MINUTE_US;
         let is_longer = |line: &&[u8]| {
-            matches!(self.row(line), Ok(Row::Record(record, _))
+            matches!(self.row(line), Ok((record, Status::Record))
                 if record.end_us - record.start_us > LONGEST_OF_A_MINUTE_US)
         };
         if lines.iter().any(is_longer) {
@@ -208,9 +210,9 @@ impl Text {
     }
 
     #[inline]
-    fn row<'a>(&self, line: &'a [u8]) -> Result<Row<'a>, Fault<'a>> {
+    fn row<'a>(&self, line: &'a [u8]) -> Result<(Record<'a>, Status), Fault<'a>> {
         let mut record = Record::default();
-        let (mut interface, mut status): (&[u8], &[u8]) = (b"", b"OK");
+        let mut status: &[u8] = b"OK";
         let (mut start_us, mut end_us) = (None, None);
         let mut start = 0;
         let needed = &self.columns.needed;
@@ -240,7 +242,7 @@ impl Text {
             };
             match column {
                 Column::Skipped => {}
-                Column::Interface => interface = cell,
+                Column::Interface => record.interface = cell,
                 Column::Src => record.src = fields::endpoint(cell),
                 Column::Dst => record.dst = fields::endpoint(cell),
                 Column::SrcPort => record.src_port = Some(port("srcport")?),
@@ -259,16 +261,12 @@ impl Text {
                 Column::Status => status = cell,
             }
         }
-        let start_us = start_us.ok_or(Fault::Missing("start"))?;
-        match status {
-            b"NODATA" => return Ok(Row::NoData),
-            b"SKIPDATA" => {
-                return Ok(Row::Skipped(
-                    start_us,
-                    end_us.unwrap_or(start_us).max(start_us),
-                ));
-            }
-            b"OK" => {}
+        record.start_us = start_us.ok_or(Fault::Missing("start"))?;
+        record.end_us = end_us.unwrap_or(record.start_us);
+        let status = match status {
+            b"OK" => Status::Record,
+            b"NODATA" => Status::NoData,
+            b"SKIPDATA" => Status::Skipped,
             _ => {
                 return Err(Fault::Wrong(
                     "log-status",
@@ -276,7 +274,7 @@ impl Text {
                     "OK, NODATA or SKIPDATA",
                 ));
             }
-        }
+        };
         if matches!(
             (record.src, record.dst),
             (Endpoint::Name(_), _) | (_, Endpoint::Name(_))
@@ -285,10 +283,7 @@ impl Text {
                 "srcaddr or dstaddr is not an address".to_owned(),
             ));
         }
-        record.start_us = start_us;
-        record.end_us = end_us.unwrap_or(start_us);
-        record.interface = interface;
-        Ok(Row::Record(record, interface))
+        Ok((record, status))
     }
 }
 
@@ -316,16 +311,16 @@ impl Layout for Text {
                 continue;
             }
             match layout.row(line) {
-                Ok(Row::Record(mut record, interface)) => {
+                Ok((mut record, Status::Record)) => {
                     let duration_us = record.end_us - record.start_us;
                     record.end_us = fields::end_us(record.start_us, duration_us, sink);
-                    record.identity = fields::witnessed(&record, interface);
+                    record.identity = fields::witnessed(&record, record.interface);
                     sink.record(&record);
                 }
-                Ok(Row::NoData) => sink.other(),
-                Ok(Row::Skipped(start_us, end_us)) => {
+                Ok((_, Status::NoData)) => sink.other(),
+                Ok((record, Status::Skipped)) => {
                     sink.other();
-                    sink.unknown(start_us, end_us);
+                    sink.unknown(record.start_us, record.end_us.max(record.start_us));
                 }
                 Err(fault) => sink.dropped(offset, &|| fault.reason()),
             }

@@ -30,10 +30,9 @@ impl RecordFormat for W3c {
             return Ok(None);
         }
         let has = |column| layout.columns.contains(&column);
-        if !has(Column::Time)
-            || !(has(Column::Date) || !layout.date.is_empty())
-            || !(has(Column::Client) || has(Column::Status))
-        {
+        let has_date = has(Column::Date) || !layout.date.is_empty();
+        let has_subject = has(Column::Client) || has(Column::Status);
+        if !has(Column::Time) || !has_date || !has_subject {
             let text = "a W3C log without date, time and c-ip in its #Fields line: add these fields to the log";
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
