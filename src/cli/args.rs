@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::values::parse_size;
 use crate::detect::{Detector, Severity, ThresholdRule};
 use crate::forest::SampleSize;
-use crate::generate::EventKind;
+use crate::generate::records::{LogFormat, Rotation};
 use crate::report::Graphs;
 use crate::report::chart::{GraphFormat, YScale};
 use crate::report::tables::ScoresFormat;
@@ -121,15 +121,48 @@ pub struct BenchArgs {
 /// Arguments of `generate`.
 #[derive(Debug, Args)]
 pub struct GenerateArgs {
-    /// File to write, or with --files or --sample the folder; - writes a single file's rows to
-    /// standard output, without labels
+    /// File to write, or with --files, --rotate or --sample the folder; - writes to standard output, without
+    /// labels
     #[arg(value_name = "PATH")]
     pub path: PathBuf,
 
     /// Write the sample data that ships with isoscan
-    #[arg(long, conflicts_with_all = ["rows", "files", "seed", "step", "start", "columns", "events", "calm"])]
+    #[arg(long, conflicts_with_all = [
+        "format", "rows", "files", "seed", "step", "start", "columns", "events", "calm", "hosts", "records", "hours",
+        "rotate",
+    ])]
     pub sample: bool,
 
+    /// First timestamp, UTC
+    #[arg(long, value_name = "TIME", default_value = "2026-03-02 00:00:00")]
+    pub start: String,
+
+    /// Events, as flood,silence
+    ///
+    /// In each series: spike, flood, exfiltration, drop, silence, shift, pattern [default:
+    /// spike,flood,exfiltration,drop,silence]. In a record log, each at a host of its own: flood, exfiltration,
+    /// scan, silence [default: all].
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    pub events: Vec<String>,
+
+    /// Write traffic without events
+    #[arg(long, conflicts_with = "events")]
+    pub calm: bool,
+
+    /// Seed of everything random; the same seed gives the same bytes
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub seed: u64,
+
+    #[command(flatten)]
+    pub series: SeriesArgs,
+    #[command(flatten)]
+    pub records: RecordLogArgs,
+}
+
+/// What series are made.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Series")]
+pub struct SeriesArgs {
     /// Rows in each file
     #[arg(long, value_name = "N", default_value_t = 4032)]
     pub rows: u64,
@@ -142,26 +175,45 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 300.0)]
     pub step: f64,
 
-    /// First timestamp, UTC
-    #[arg(long, value_name = "TIME", default_value = "2026-03-02 00:00:00")]
-    pub start: String,
-
     /// Write bytes, packets and flows in place of one value column
     #[arg(long)]
     pub columns: bool,
+}
 
-    /// Events in each file, as flood,silence: spike, flood, exfiltration, drop, silence, shift, pattern
-    /// [default: spike,flood,exfiltration,drop,silence]
-    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
-    pub events: Vec<EventKind>,
+/// What record log is made.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Record logs")]
+pub struct RecordLogArgs {
+    /// Write a record log of a network in this format, in place of series
+    #[arg(long, value_name = "FORMAT", value_enum, conflicts_with_all = ["rows", "files", "step", "columns"])]
+    pub format: Option<LogFormat>,
 
-    /// Write traffic without events
-    #[arg(long, conflicts_with = "events")]
-    pub calm: bool,
+    /// Hosts of the network
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "format")]
+    pub hosts: usize,
 
-    /// Seed of everything random; the same seed gives the same bytes
-    #[arg(long, value_name = "N", default_value_t = 42)]
-    pub seed: u64,
+    /// Records in all, about, without those of the events
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1_000_000,
+        requires = "format"
+    )]
+    pub records: u64,
+
+    /// Hours that the log lasts
+    #[arg(long, value_name = "N", default_value_t = 240, requires = "format")]
+    pub hours: u64,
+
+    /// Begin a new part this often, below the folder PATH, gzipped and named as by the exporter
+    #[arg(
+        long,
+        value_name = "WHEN",
+        value_enum,
+        default_value = "never",
+        requires = "format"
+    )]
+    pub rotate: Rotation,
 }
 
 /// Arguments of `help`.
@@ -401,3 +453,11 @@ choices!(GraphFormat { Png => "png", Svg => "svg" });
 choices!(YScale { Linear => "linear", Log => "log", Auto => "auto" });
 choices!(ScoresFormat { Csv => "csv", Parquet => "parquet" });
 choices!(Severity { Low => "low", Medium => "medium", High => "high", Critical => "critical" });
+choices!(LogFormat {
+    Zeek => "zeek" "Zeek's conn.log",
+    Vpc => "vpc" "AWS VPC flow logs, version 2",
+    Nfdump => "nfdump" "nfdump -o csv",
+    Suricata => "suricata" "Suricata's eve.json",
+    Access => "access" "a web server's access log, combined format",
+});
+choices!(Rotation { Never => "never", Hourly => "hourly", Daily => "daily" });

@@ -18,6 +18,8 @@ pub(super) enum Use {
     Packets,
     Placing,
     Event,
+    Hosts,
+    Flows,
 }
 
 /// A seed for one use, and for the `index`-th thing within it.
@@ -46,6 +48,12 @@ impl Stream {
     #[inline]
     pub(super) fn unit(&mut self) -> f64 {
         unit(self.0.bits())
+    }
+
+    /// 64 bits of chance.
+    #[inline]
+    pub(super) fn bits(&mut self) -> u64 {
+        self.0.next_u64()
     }
 
     /// Uniform in [`low`, `high`).

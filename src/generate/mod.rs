@@ -29,6 +29,7 @@
 mod chance;
 mod event;
 mod labels;
+pub mod records;
 mod rhythm;
 mod rows;
 mod sample;
