@@ -53,7 +53,7 @@ impl Stream {
     /// 64 bits of chance.
     #[inline]
     pub(super) fn bits(&mut self) -> u64 {
-        self.0.next_u64()
+        self.0.bits()
     }
 
     /// Uniform in [`low`, `high`).
