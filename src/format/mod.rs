@@ -4,22 +4,29 @@
 //! columns; of a record log, its records one by one; with a count of what could not be used.
 
 mod access;
+mod argus;
 mod binary;
+mod cloudflare;
 #[cfg(test)]
 mod collected;
 pub(crate) mod delimited;
 mod envelope;
 mod fields;
+mod haproxy;
 mod json;
+mod load_balancer;
 mod nfdump;
 mod number;
 mod parquet;
 mod recognise;
 pub mod record;
+mod s3_access;
+mod squid;
 mod suricata;
 pub mod timestamp;
 mod vpc_flow;
 mod w3c;
+mod words;
 mod zeek;
 
 use serde::{Deserialize, Serialize};
@@ -43,6 +50,12 @@ pub static RECORD_FORMATS: &[&dyn record::RecordFormat] = &[
     &nfdump::Nfdump,
     &vpc_flow::VpcFlow,
     &w3c::W3c,
+    &argus::Argus,
+    &load_balancer::LoadBalancer,
+    &s3_access::S3Access,
+    &haproxy::HaProxy,
+    &squid::Squid,
+    &cloudflare::Cloudflare,
     // The layout of access logs is the most free: whatever may be something else is tried before.
     &access::Access,
 ];
