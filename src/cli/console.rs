@@ -10,8 +10,9 @@ use anstream::ColorChoice;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::args::{ColorWhen, TalkArgs};
+use crate::report::outcome::{Outcome, ScannedLog};
 use crate::run::progress::Progress;
-use crate::state::outcome::{Done, Outcome};
+
 use crate::support::error::{Error, ErrorKind, Result, printable};
 
 /// Writes a line on standard error, with the program's name in front. Where nobody listens, or nothing can be
@@ -92,19 +93,22 @@ impl Console {
     }
 
     /// What was recognised and dropped.
-    fn say_details(&self, name: &str, done: &Done) {
-        if done.kept {
+    fn say_details(&self, name: &str, log: &ScannedLog) {
+        if log.reused {
             self.say(&format!("{name}: scanned before and unchanged"));
         }
+        let above = match log.series.as_slice() {
+            [one] => format!(" above {:.4}", one.findings.threshold),
+            _ => String::new(),
+        };
         self.say(&format!(
-            "{name}: {}; {} rows, {} dropped, {} anomalies above {:.4}",
-            done.form,
-            done.rows,
-            done.dropped.rows,
-            done.anomalies.rows(),
-            done.threshold
+            "{name}: {}; {} rows, {} dropped, {} anomalies{above}",
+            log.form,
+            log.rows(),
+            log.dropped.rows,
+            log.anomalies(),
         ));
-        for row in &done.dropped.first {
+        for row in &log.dropped.first {
             let (line, reason) = (row.line, &row.reason);
             self.say(&format!("{name}: line {line}: dropped: {reason}"));
         }
@@ -121,16 +125,16 @@ impl Progress for Console {
     fn source_ended(&self, outcome: &Outcome) {
         match outcome {
             Outcome::Failed { error, .. } => self.say(&error.to_string()),
-            Outcome::Done(done) => {
-                let name = printable(&done.source.name());
+            Outcome::Scanned(log) => {
+                let name = printable(&log.source.name());
                 if self.verbose {
-                    self.say_details(&name, done);
-                    for note in &done.notes {
+                    self.say_details(&name, log);
+                    for note in log.notes() {
                         self.say(&format!("{name}: {note}"));
                     }
                 } else if !self.quiet {
                     let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
-                    done.notes.iter().for_each(|note| notices.add(&name, note));
+                    log.notes().for_each(|note| notices.add(&name, &note));
                 }
                 if let Some(bar) = &self.bar {
                     bar.0.set_message(name);

@@ -6,7 +6,7 @@ use super::args::ScanArgs;
 use super::console::{self, Console, print, say};
 use super::{signals, use_threads};
 use crate::config::{Job, Settings};
-use crate::report::summary::Summary;
+use crate::report::summary::{InputStatus, RunStatus, Summary};
 use crate::report::terminal;
 use crate::run;
 use crate::runtime::cancel::CancelToken;
@@ -38,7 +38,7 @@ pub fn run(args: &ScanArgs, arguments: &[OsString]) -> Result<u8> {
         print(&summary.to_json())?;
     }
     say_result(&console, &summary, &job);
-    if summary.status == "interrupted" {
+    if summary.status == RunStatus::Interrupted {
         let (done, all) = (summary.totals.ok, summary.inputs.len());
         console.say(&format!(
             "interrupted: {done} of {all} inputs were scanned; scan the others with --resume"
@@ -60,7 +60,10 @@ fn job(args: &ScanArgs) -> Result<Job> {
 
 fn say_result(console: &Console, summary: &Summary, job: &Job) {
     if console.is_verbose() {
-        let skipped = summary.inputs.iter().filter(|i| i.status == "skipped");
+        let skipped = summary
+            .inputs
+            .iter()
+            .filter(|i| i.status == InputStatus::Skipped);
         for input in skipped {
             let (path, reason) = (printable(&input.path), input.note.as_deref());
             console.say(&format!("skipped {path}: {}", reason.unwrap_or_default()));

@@ -15,6 +15,8 @@ use crate::detect::{self, ThresholdRule};
 use crate::format::ReadOptions;
 use crate::input::discover;
 use crate::input::{Location, Source};
+use crate::report::own_files::WrittenByIsoscan;
+use crate::report::summary::Summary;
 use crate::runtime::cancel::CancelToken;
 use crate::runtime::memory::Memory;
 use crate::series::{self, Series};
@@ -45,6 +47,7 @@ pub fn measure(job: &Job, labels: &[PathBuf], measures: &Measures) -> Result<Eva
             let found = discover::discover(
                 std::slice::from_ref(input),
                 &job.output().folder,
+                &WrittenByIsoscan,
                 &CancelToken::default(),
             )?;
             if let Some(error) = found.failed.into_iter().next() {
@@ -177,22 +180,14 @@ fn judged(source: &Source, job: &Job, memory: &Arc<Memory>) -> Result<Scored> {
 
 /// The threshold that each file of scores in an output folder was judged by, where its summary tells.
 fn thresholds_of(folder: &Path) -> HashMap<PathBuf, f64> {
-    let summary: Option<serde_json::Value> = std::fs::read(folder.join("summary.json"))
-        .ok()
-        .and_then(|text| serde_json::from_slice(&text).ok());
-    let inputs = summary
-        .as_ref()
-        .and_then(|summary| summary["inputs"].as_array());
     let mut thresholds = HashMap::new();
-    for input in inputs.into_iter().flatten() {
-        let (Some(threshold), Some(outputs)) =
-            (input["threshold"].as_f64(), input["outputs"].as_array())
-        else {
+    let summary = Summary::read(folder);
+    for input in summary.iter().flat_map(|summary| &summary.inputs) {
+        let Some(threshold) = input.threshold else {
             continue;
         };
-        for output in outputs.iter().filter_map(|output| output.as_str()) {
+        for output in input.outputs.iter().map(Path::new) {
             // The folder may have been moved, or be named from elsewhere, since it was written.
-            let output = Path::new(output);
             let inside = (1..=output.components().count()).map(|depth| {
                 let skipped = output.components().count() - depth;
                 folder.join(output.components().skip(skipped).collect::<PathBuf>())

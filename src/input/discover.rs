@@ -6,6 +6,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, BufRead};
 use std::path::{Component, Path, PathBuf};
@@ -15,7 +16,6 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::{Location, Skipped, Source};
 use crate::runtime::cancel::CancelToken;
-use crate::state::{self, owned};
 use crate::support::error::{Error, ErrorKind, Result};
 
 /// What discovery found.
@@ -34,12 +34,24 @@ const LOG_ENDINGS: [&str; 6] = ["csv", "tsv", "txt", "log", "parquet", "pq"];
 /// Endings that say only how a text form is packed.
 const PACKED_ENDINGS: [&str; 3] = ["gz", "zst", "zstd"];
 
+/// Knows which files isoscan wrote itself, so that no scan takes them for logs.
+pub trait OwnFiles {
+    /// Whether a file or folder of this name is isoscan's, and not even an output.
+    fn is_internal(&self, name: &OsStr) -> bool;
+
+    /// The files that isoscan has written into and below `folder`, as paths that start with it; `None` where it
+    /// is not an output folder.
+    fn below(&self, folder: &Path) -> Option<Vec<PathBuf>>;
+
+    /// Whether a name in an output folder can only be that of an output.
+    fn is_output(&self, name: &OsStr) -> bool;
+}
+
 /// Finds the sources behind `paths`: files, folders (walked to any depth, links followed, hidden
 /// entries passed over), globs, and `-` for standard input.
 ///
 /// Outputs are not taken for logs: `out_dir` is not walked where it lies in a folder that is, and where
-/// logs and outputs share a folder, or an earlier scan wrote there, the outputs are told by what isoscan
-/// remembers. They are not among what was passed over either, so that the next scan finds what this one
+/// logs and outputs share a folder, or an earlier scan wrote there, `own_files` knows the outputs. They are not among what was passed over either, so that the next scan finds what this one
 /// did. What is found does not depend on the order of `paths`.
 ///
 /// A path that does not exist is a failure of its own and stops nothing else.
@@ -47,8 +59,14 @@ const PACKED_ENDINGS: [&str; 3] = ["gz", "zst", "zstd"];
 /// # Errors
 /// [`ErrorKind::NotFound`] where nothing at all is left to scan and nothing failed by itself, and those of
 /// [`CancelToken::check`].
-pub fn discover(paths: &[PathBuf], out_dir: &Path, stop: &CancelToken) -> Result<Discovered> {
+pub fn discover(
+    paths: &[PathBuf],
+    out_dir: &Path,
+    own_files: &dyn OwnFiles,
+    stop: &CancelToken,
+) -> Result<Discovered> {
     let mut search = Search {
+        own_files,
         stop: stop.clone(),
         own: HashSet::new(),
         looked_at: HashSet::new(),
@@ -145,7 +163,8 @@ struct Found {
     relative: PathBuf,
 }
 
-struct Search {
+struct Search<'a> {
+    own_files: &'a dyn OwnFiles,
     stop: CancelToken,
     out_dir: Option<PathBuf>,
     /// What isoscan has written, by true paths.
@@ -162,7 +181,7 @@ struct Search {
     result: Discovered,
 }
 
-impl Search {
+impl Search<'_> {
     fn take(&mut self, path: &Path) {
         if path == Path::new("-") {
             let stdin = Found {
@@ -223,7 +242,7 @@ impl Search {
             let path = entry.path();
             others |= !entry.file_type().is_dir();
             if is_hidden(&entry) {
-                if !state::is_state(entry.file_name()) {
+                if !self.own_files.is_internal(entry.file_name()) {
                     self.skip(path, "hidden");
                 }
                 if entry.file_type().is_dir() {
@@ -369,7 +388,7 @@ impl Search {
     fn learn(&mut self, folder: &Path) {
         if let Ok(folder) = fs::canonicalize(folder)
             && self.looked_at.insert(folder.clone())
-            && let Some(files) = owned::files(&folder)
+            && let Some(files) = self.own_files.below(&folder)
         {
             self.own.extend(files);
             // Names alone tell nothing in a folder that isoscan has not written to.
@@ -389,7 +408,8 @@ impl Search {
             && fs::canonicalize(path).is_ok_and(|path| {
                 let named_as_one = || {
                     let mut above = path.ancestors().skip(1);
-                    path.file_name().is_some_and(owned::is_output_name)
+                    path.file_name()
+                        .is_some_and(|name| self.own_files.is_output(name))
                         && above.any(|folder| self.output_folders.contains(folder))
                 };
                 self.own.contains(&path) || named_as_one()

@@ -33,8 +33,8 @@ pub fn table(summary: &Summary, folder: &Path, color: bool) -> String {
         let _ = writeln!(text, "{label:<13} {value}");
     };
     let mut files = format!("{} scanned", grouped(totals.ok));
-    if summary.kept > 0 {
-        let _ = write!(files, " ({} before)", grouped(summary.kept));
+    if summary.reused > 0 {
+        let _ = write!(files, " ({} before)", grouped(summary.reused));
     }
     if totals.failed > 0 {
         let _ = write!(
@@ -124,12 +124,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::config::{Job, Settings};
-    use crate::state::outcome::IncidentCounts;
+    use crate::detect::DetectOptions;
+    use crate::report::outcome::IncidentCounts;
 
     #[test]
     fn the_table_names_what_a_person_asks_first() {
-        let mut summary = Summary::new(vec![], &Job::new(Settings::new(["logs"])).unwrap());
+        let mut summary = Summary::new(vec![], &DetectOptions::default(), Severity::Low);
         summary.seconds = 2.0;
         summary.totals.ok = 1;
         summary.totals.failed = 2;

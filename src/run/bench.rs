@@ -14,11 +14,15 @@ use crate::detect;
 use crate::format;
 use crate::input::Source;
 use crate::input::discover;
-use crate::run::single::{picture, traces};
+use crate::report::graph::{self, Graph};
+use crate::report::names::Suffixes;
+use crate::report::outcome::SeriesResult;
+use crate::report::own_files::WrittenByIsoscan;
+
 use crate::runtime::cancel::CancelToken;
 use crate::runtime::limits;
 use crate::runtime::memory::Memory;
-use crate::series;
+use crate::series::{self, SeriesKey};
 use crate::support::error::{Result, printable};
 use crate::support::statistics::median;
 
@@ -57,7 +61,7 @@ pub struct Stage {
 }
 
 /// The stages that are measured: reading the bytes alone, then what a scan does.
-const STAGES: [&str; 5] = ["read bytes", "ingest", "detect", "trace", "draw"];
+const STAGES: [&str; 4] = ["read bytes", "ingest", "detect", "draw"];
 
 /// Measures every stage of a scan of the job's inputs, `runs` times.
 ///
@@ -67,7 +71,12 @@ const STAGES: [&str; 5] = ["read bytes", "ingest", "detect", "trace", "draw"];
 /// # Errors
 /// Where nothing matches, or a file cannot be scanned: a benchmark has no use for half its input.
 pub fn measure(job: &Job, runs: usize) -> Result<Measurements> {
-    let found = discover::discover(job.inputs(), &job.output().folder, &CancelToken::new())?;
+    let found = discover::discover(
+        job.inputs(),
+        &job.output().folder,
+        &WrittenByIsoscan,
+        &CancelToken::new(),
+    )?;
     if let Some(error) = found.failed.into_iter().next() {
         return Err(error);
     }
@@ -114,13 +123,20 @@ fn run(source: &Source, job: &Job, sums: &mut [f64; STAGES.len()]) -> Result<(u6
     lap(0);
     let ingested = series::read(source, job.read(), &memory)?;
     lap(1);
-    let (findings, _) = detect::detect(&ingested.series, job.detect())?;
+    let series = &ingested.series;
+    let (findings, _) = detect::detect(series, job.detect())?;
     lap(2);
-    let traces = traces(&ingested.series)?;
+    let found = SeriesResult {
+        key: SeriesKey::total(source.name()),
+        columns: series.columns().to_vec(),
+        rows: series.rows() as u64,
+        findings,
+    };
+    let suffixes = Suffixes::new(&job.detect().threshold);
+    let graph = Graph::new(job.output(), &suffixes, job.detect().describe());
+    graph.draw(&found, &graph::traces(series)?)?;
     lap(3);
-    picture(&source.name(), job, &ingested.series, &findings, &traces)?;
-    lap(4);
-    Ok((ingested.series.rows() as u64, ingested.report.bytes))
+    Ok((series.rows() as u64, ingested.report.bytes))
 }
 
 impl Stage {

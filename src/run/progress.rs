@@ -1,6 +1,6 @@
 //! Events of a run, for whoever shows them.
 
-use crate::state::outcome::Outcome;
+use crate::report::outcome::Outcome;
 
 /// Hears of a run's events, in source order. Every method does nothing unless overridden.
 pub trait Progress: Sync {

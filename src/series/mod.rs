@@ -5,6 +5,7 @@
 //! a scratch file; whoever walks the parts does not notice, but for the time it takes.
 
 mod chunk;
+mod key;
 mod read;
 mod sort;
 mod spill;
@@ -20,6 +21,7 @@ use crate::runtime::memory::Memory;
 use crate::support::error::Result;
 
 pub use self::chunk::Chunk;
+pub use self::key::SeriesKey;
 pub use self::read::{Ingested, read};
 
 /// The rows of one source, in time order; rows of equal time keep the order of the input.

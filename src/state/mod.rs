@@ -5,21 +5,21 @@
 //! a run dies at, an output is known as isoscan's own, and one that is not what the record says is made
 //! again.
 
-pub mod outcome;
-pub mod owned;
 mod record;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::config::Job;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::input::discover::path_from_bytes;
 use crate::input::{Location, Source};
 use crate::runtime::cancel::CancelToken;
-use crate::state::outcome::Done;
 use crate::storage::atomic::{self, Staged, unwritable};
 use crate::storage::fingerprint::Fingerprint;
 use crate::support::error::{Error, ErrorKind, Result};
@@ -74,13 +74,31 @@ fn nanoseconds(time: SystemTime) -> Option<i64> {
     }
 }
 
-/// An output that is written and waits for its name.
+/// Numbers that stand for the settings of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SettingsMarks {
+    /// Differs where anything differs that shapes what is written about an input.
+    pub outputs: u64,
+    /// Differs where anything differs that rows are judged by, the threshold apart.
+    pub judgement: u64,
+}
+
+/// An output that is written whole and waits for its name.
 #[derive(Debug)]
-pub struct Made {
-    /// What follows the source's stem in its name.
-    pub ending: String,
+pub struct StagedOutput {
+    /// Its path, relative to the output folder.
+    pub path: PathBuf,
     /// The file.
     pub file: Staged,
+}
+
+/// What an earlier run did with a source, and need not be done again.
+#[derive(Debug)]
+pub struct Recalled<T> {
+    /// What it found.
+    pub found: T,
+    /// What it wrote.
+    pub outputs: Vec<PathBuf>,
 }
 
 impl State {
@@ -116,14 +134,19 @@ impl State {
     /// written of it are still the same to the byte.
     ///
     /// Size and time of change are looked at first; then the source is read for its hash.
-    pub fn recall(&self, source: &Source, job: &Job, stop: &CancelToken) -> Option<Done> {
+    pub fn recall<T: DeserializeOwned>(
+        &self,
+        source: &Source,
+        marks: SettingsMarks,
+        stop: &CancelToken,
+    ) -> Option<Recalled<T>> {
         let head = self.heads.get(&stem_of(source))?;
         let Location::File(path) = &source.location else {
             return None;
         };
         let (seen, input) = (Seen::of(source)?, head.input?);
         let same = head.version == env!("CARGO_PKG_VERSION")
-            && head.settings == job.settings_fingerprint()
+            && head.settings == marks.outputs
             && head.source == name_of(source)
             && input.content.bytes == seen.bytes
             && input.modified_ns.is_some()
@@ -134,7 +157,10 @@ impl State {
         let outputs: Vec<(PathBuf, Fingerprint)> = head
             .outputs
             .iter()
-            .map(|output| (self.place(source, &output.ending), output.content))
+            .map(|output| {
+                let path = path_from_bytes(output.path.clone());
+                (self.outputs.join(path), output.content)
+            })
             .collect();
         let there = |(path, content): &(PathBuf, Fingerprint)| {
             fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == content.bytes)
@@ -148,73 +174,66 @@ impl State {
         if !unchanged {
             return None;
         }
-        let mut done = record::body(&self.record(&head.stem))?;
-        done.source = source.clone();
-        done.outputs = outputs.into_iter().map(|(path, _)| path).collect();
-        done.kept = true;
-        Some(done)
+        Some(Recalled {
+            found: record::body(&self.record(&head.stem))?,
+            outputs: outputs.into_iter().map(|(path, _)| path).collect(),
+        })
     }
 
     /// Records what was found in a source and gives its outputs their names, all of them or, on an error,
-    /// none; what an earlier run made of the source and is not true of it any more goes.
+    /// none; returns these. Outputs of an earlier run that no longer match the source are removed.
     ///
-    /// `withheld` are endings of outputs that this run decided not to make.
+    /// `input` is the source as it was before it was read, and what it held; `withheld` are outputs that this
+    /// run decided not to make.
     ///
     /// # Errors
     /// [`ErrorKind::Write`] with the path that cannot be written.
-    pub fn keep(
+    pub fn commit(
         &self,
-        done: &mut Done,
-        job: &Job,
+        source: &Source,
+        marks: SettingsMarks,
         input: Option<(Seen, Fingerprint)>,
-        made: Vec<Made>,
-        withheld: &[String],
-    ) -> Result<()> {
-        let source = done.source.clone();
+        found: &impl Serialize,
+        staged: Vec<StagedOutput>,
+        withheld: &[PathBuf],
+    ) -> Result<Vec<PathBuf>> {
         let mut head = Head {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            settings: job.settings_fingerprint(),
-            judgement: job.judgement_fingerprint(),
-            source: name_of(&source),
-            stem: stem_of(&source),
+            settings: marks.outputs,
+            judgement: marks.judgement,
+            source: name_of(source),
+            stem: stem_of(source),
             input: input.map(|(seen, content)| Input {
                 content,
-                // What was changed while it was read is none that can be known again.
+                // A source that changed while it was read cannot be known again.
                 modified_ns: seen
                     .modified_ns
                     .filter(|_| {
-                        Seen::of(&source).is_some_and(|now| now.modified_ns == seen.modified_ns)
+                        Seen::of(source).is_some_and(|now| now.modified_ns == seen.modified_ns)
                     })
                     .filter(|_| seen.bytes == content.bytes),
             }),
-            outputs: made
+            outputs: staged
                 .iter()
-                .map(|made| Output {
-                    ending: made.ending.clone(),
-                    content: made.file.content(),
+                .map(|output| Output {
+                    path: bytes_of(&output.path),
+                    content: output.file.content(),
                 })
                 .collect(),
             earlier: Vec::new(),
         };
         if let Some(before) = self.heads.get(&head.stem) {
             head.earlier = before.still_true(&head, withheld);
-            let gone = before.endings().filter(|ending| !head.makes(ending));
-            for ending in gone {
-                remove(&self.place(&source, ending))?;
+            for path in before.missing_in(&head) {
+                remove(&self.outputs.join(path))?;
             }
         }
         let record = self.record(&head.stem);
-        record::write(&record, &head, done)?;
-        match atomic::commit_all(made.into_iter().map(|made| made.file).collect()) {
-            Ok(outputs) => {
-                done.outputs = outputs;
-                Ok(())
-            }
-            Err(error) => {
-                let _ = fs::remove_file(record);
-                Err(error)
-            }
-        }
+        record::write(&record, &head, found)?;
+        let files = staged.into_iter().map(|output| output.file).collect();
+        atomic::commit_all(files).inspect_err(|_| {
+            let _ = fs::remove_file(record);
+        })
     }
 
     /// Removes what earlier runs made of a source that has failed now, so that it does not pass for
@@ -222,7 +241,7 @@ impl State {
     ///
     /// # Errors
     /// [`ErrorKind::Write`] with the path that cannot be removed.
-    pub fn forget(&self, source: &Source) -> Result<()> {
+    pub fn discard(&self, source: &Source) -> Result<()> {
         match self.heads.get(&stem_of(source)) {
             Some(head) => self.remove_all(head),
             None => Ok(()),
@@ -234,13 +253,13 @@ impl State {
     ///
     /// # Errors
     /// [`ErrorKind::Write`] with the path that cannot be removed.
-    pub fn forget_moved(&self, sources: &[Source], failed: &[PathBuf]) -> Result<()> {
-        let names: std::collections::HashSet<Vec<u8>> = sources
+    pub fn prune(&self, sources: &[Source], failed: &[PathBuf]) -> Result<()> {
+        let names: HashSet<Vec<u8>> = sources
             .iter()
             .map(name_of)
             .chain(failed.iter().map(|path| bytes_of(path)))
             .collect();
-        let stems: std::collections::HashSet<Vec<u8>> = sources.iter().map(stem_of).collect();
+        let stems: HashSet<Vec<u8>> = sources.iter().map(stem_of).collect();
         self.heads
             .values()
             .filter(|head| names.contains(&head.source) && !stems.contains(&head.stem))
@@ -252,10 +271,6 @@ impl State {
             remove(&self.outputs.join(file))?;
         }
         remove(&self.record(&head.stem))
-    }
-
-    fn place(&self, source: &Source, ending: &str) -> PathBuf {
-        self.outputs.join(with_ending(&source.output_stem, ending))
     }
 
     fn record(&self, stem: &[u8]) -> PathBuf {
@@ -270,11 +285,13 @@ impl Drop for State {
     }
 }
 
-/// `stem` with `ending` behind it: `edge/router-01_graph_0.01.png`.
-pub fn with_ending(stem: &Path, ending: &str) -> PathBuf {
-    let mut name = stem.as_os_str().to_owned();
-    name.push(ending);
-    PathBuf::from(name)
+/// The outputs that are recorded in the state of `folder`, relative to it; `None` where it has no state.
+pub fn outputs(folder: &Path) -> Option<Vec<PathBuf>> {
+    let state = folder.join(FOLDER);
+    state.is_dir().then(|| {
+        let heads = record::heads(&state.join(SOURCES));
+        heads.iter().flat_map(Head::files).collect()
+    })
 }
 
 fn bytes_of(path: &Path) -> Vec<u8> {

@@ -1,25 +1,25 @@
 //! The record of one source: a head that says what it is about, and a body that holds what was found.
 //!
-//! `isoscan record 1`, the length of the head, the head, its hash, the body, its hash. A record that does
-//! not fit its hashes is none.
+//! `isoscan record 2`, the length of the head, the head, its hash, the body, its hash. A record that does
+//! not fit its hashes is ignored.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::{Component, Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::with_ending;
 use crate::input::discover::path_from_bytes;
-use crate::state::outcome::Done;
 use crate::storage::atomic::unwritable;
 use crate::storage::fingerprint::Fingerprint;
 use crate::support::error::Result;
 
-const MAGIC: &[u8; 17] = b"isoscan record 1\n";
-/// No head is longer: paths have their limits too.
-const LONGEST_HEAD: usize = 1 << 20;
+const MAGIC: &[u8; 17] = b"isoscan record 2\n";
+/// A log with ten thousand entities, each with its outputs, has a head of some megabytes.
+const MAX_HEAD_BYTES: usize = 1 << 28;
 const PART: &str = "part";
 
 /// What a record is about.
@@ -37,8 +37,8 @@ pub(super) struct Head {
     pub(super) stem: Vec<u8>,
     pub(super) input: Option<Input>,
     pub(super) outputs: Vec<Output>,
-    /// Endings of outputs that earlier runs made of the same bytes.
-    pub(super) earlier: Vec<String>,
+    /// Outputs that earlier runs made of the same bytes.
+    pub(super) earlier: Vec<Vec<u8>>,
 }
 
 /// What was read.
@@ -52,51 +52,58 @@ pub(super) struct Input {
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Output {
-    pub(super) ending: String,
+    /// Relative to the output folder.
+    pub(super) path: Vec<u8>,
     pub(super) content: Fingerprint,
 }
 
 impl Head {
-    /// Endings of everything that isoscan made of the source.
-    pub(super) fn endings(&self) -> impl Iterator<Item = &str> {
-        let outputs = self.outputs.iter().map(|output| output.ending.as_str());
-        outputs.chain(self.earlier.iter().map(String::as_str))
-    }
-
-    pub(super) fn makes(&self, ending: &str) -> bool {
-        self.endings().any(|made| made == ending)
-    }
-
-    /// The files of [`endings`](Self::endings), relative to the output folder.
+    /// Everything that isoscan made of the source, as paths relative to the output folder.
     pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
-        let stem = path_from_bytes(self.stem.clone());
-        self.endings().map(move |ending| with_ending(&stem, ending))
+        self.paths().map(|path| path_from_bytes(path.to_vec()))
     }
 
-    /// The endings of outputs that are still true beside those of `today`: made of the same bytes, judged
-    /// the same way, neither made again nor withheld.
-    pub(super) fn still_true(&self, today: &Self, withheld: &[String]) -> Vec<String> {
+    fn paths(&self) -> impl Iterator<Item = &[u8]> {
+        let outputs = self.outputs.iter().map(|output| output.path.as_slice());
+        outputs.chain(self.earlier.iter().map(Vec::as_slice))
+    }
+
+    /// The outputs that are still true beside those of `today`: made of the same bytes, judged the same way,
+    /// neither made again nor withheld.
+    pub(super) fn still_true(&self, today: &Self, withheld: &[PathBuf]) -> Vec<Vec<u8>> {
         let content = |head: &Self| head.input.map(|input| input.content);
         let same = content(self).is_some()
             && content(self) == content(today)
             && self.version == today.version
             && self.judgement == today.judgement;
-        self.endings()
-            .filter(|ending| same && !today.makes(ending))
-            .filter(|ending| !withheld.iter().any(|withheld| withheld == ending))
-            .map(str::to_owned)
-            .collect()
+        if !same {
+            return Vec::new();
+        }
+        let gone: HashSet<&[u8]> = today
+            .paths()
+            .chain(
+                withheld
+                    .iter()
+                    .map(|path| path.as_os_str().as_encoded_bytes()),
+            )
+            .collect();
+        let kept = self.paths().filter(|path| !gone.contains(path));
+        kept.map(<[u8]>::to_vec).collect()
     }
 
-    /// Whether every file that it names lies below the output folder and can be an output.
+    /// Files of this head that are not among those of `today`.
+    pub(super) fn missing_in(&self, today: &Self) -> Vec<PathBuf> {
+        let there: HashSet<&[u8]> = today.paths().collect();
+        let gone = self.paths().filter(|path| !there.contains(path));
+        gone.map(|path| path_from_bytes(path.to_vec())).collect()
+    }
+
+    /// Whether every file that it names lies below the output folder.
     fn is_sound(&self) -> bool {
-        let stem = path_from_bytes(self.stem.clone());
-        let mut parts = stem.components().peekable();
-        parts.peek().is_some()
-            && parts.all(|part| matches!(part, Component::Normal(_)))
-            && self
-                .endings()
-                .all(|ending| ending.starts_with('_') && !ending.contains(['/', '\\', '\0']))
+        self.files().all(|path| {
+            let mut parts = path.components().peekable();
+            parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
+        })
     }
 }
 
@@ -110,7 +117,7 @@ pub(super) fn path(folder: &Path, stem: &[u8]) -> PathBuf {
 ///
 /// # Errors
 /// [`ErrorKind::Write`](crate::support::error::ErrorKind::Write) with its path.
-pub(super) fn write(path: &Path, head: &Head, done: &Done) -> Result<()> {
+pub(super) fn write(path: &Path, head: &Head, found: &impl Serialize) -> Result<()> {
     let part = path.with_extension(PART);
     let write = || -> io::Result<()> {
         let head = rmp_serde::to_vec(head).map_err(io::Error::other)?;
@@ -123,7 +130,7 @@ pub(super) fn write(path: &Path, head: &Head, done: &Done) -> Result<()> {
             file,
             hasher: Xxh3::new(),
         };
-        rmp_serde::encode::write(&mut body, done).map_err(io::Error::other)?;
+        rmp_serde::encode::write(&mut body, found).map_err(io::Error::other)?;
         let Hashed { mut file, hasher } = body;
         file.write_all(&hasher.digest().to_le_bytes())?;
         file.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -163,7 +170,7 @@ pub(super) fn sweep(folder: &Path) {
     }
 }
 
-/// The heads of all records in `folder`; what is none is passed over.
+/// The heads of all records in `folder`; other files are skipped.
 pub(super) fn heads(folder: &Path) -> Vec<Head> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
@@ -187,7 +194,7 @@ fn read_head(file: &mut impl Read) -> Option<Head> {
     file.read_exact(&mut start).ok()?;
     let (magic, length) = start.split_at(MAGIC.len());
     let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
-    if magic != MAGIC || length > LONGEST_HEAD {
+    if magic != MAGIC || length > MAX_HEAD_BYTES {
         return None;
     }
     let mut head = vec![0; length];
@@ -200,8 +207,8 @@ fn read_head(file: &mut impl Read) -> Option<Head> {
     rmp_serde::from_slice(&head).ok().filter(Head::is_sound)
 }
 
-/// What was found, as a record tells it, but for the source and the paths of its outputs.
-pub(super) fn body(path: &Path) -> Option<Done> {
+/// What was found, as a record tells it.
+pub(super) fn body<T: DeserializeOwned>(path: &Path) -> Option<T> {
     let mut file = BufReader::with_capacity(64 << 10, File::open(path).ok()?);
     read_head(&mut file)?;
     let start = file.stream_position().ok()?;

@@ -70,6 +70,10 @@ impl Line {
         }
     }
 
+    pub(super) fn count(&mut self, count: u64) -> &mut Self {
+        self.plain(&count.to_string())
+    }
+
     /// `2026-01-31 23:59:59`, as the original script wrote it; UTC.
     pub(super) fn blank_time(&mut self, timestamp_us: i64) -> &mut Self {
         self.next_cell();

@@ -1,34 +1,15 @@
-//! The incidents of all sources.
+//! The incidents of all series.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use polars::prelude::*;
-
-use super::cells::Line;
-use super::parquet::{GROUP_ROWS, ParquetTable, frame_failure, time_column, timestamp_type};
+use super::combined::{Cell, CombinedTable};
 use super::value_names;
-use crate::detect::Incident;
-use crate::storage::atomic::{Staging, unwritable};
+use crate::detect::{Incident, Severity};
+use crate::report::names::INCIDENTS;
+use crate::report::outcome::SeriesResult;
+use crate::report::{RunInfo, Sink};
 use crate::support::calendar::SECOND_US;
 use crate::support::error::Result;
-
-/// The incidents of all sources, as `incidents.csv` and `incidents.parquet`.
-///
-/// Rows are pushed source by source, in the order in which they shall stand.
-pub struct IncidentTable {
-    csv: Staging,
-    line: Line,
-    parquet: ParquetTable,
-    names: Vec<String>,
-}
-
-/// What stands in a column.
-enum Cell {
-    Text,
-    Time,
-    Number,
-    Count,
-}
 
 /// The columns, in their order.
 const COLUMNS: [(&str, Cell); 20] = [
@@ -54,139 +35,54 @@ const COLUMNS: [(&str, Cell); 20] = [
     ("evidence", Cell::Text),
 ];
 
-impl IncidentTable {
-    /// Opens both tables in `folder`, for sources with these value columns.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Write`](crate::support::error::ErrorKind::Write) with the path that cannot be written.
-    pub fn create(folder: &Path, columns: &[String], csv_safe: bool) -> Result<Self> {
-        let mut csv = Staging::create(&folder.join("incidents.csv"))?;
-        let mut line = Line::new(csv_safe);
-        let schema = COLUMNS.iter().map(|(name, cell)| {
-            line.plain(name);
-            let kind = match cell {
-                Cell::Text => DataType::String,
-                Cell::Time => timestamp_type(),
-                Cell::Number => DataType::Float64,
-                Cell::Count => DataType::UInt64,
-            };
-            Field::new((*name).into(), kind)
-        });
-        let schema: Schema = schema.collect();
-        line.end(&mut csv)
-            .map_err(|cause| unwritable(csv.target(), cause))?;
-        let parquet = Staging::create(&folder.join("incidents.parquet"))?;
+/// The incidents of all series that are reported, as `incidents.csv` and `incidents.parquet`.
+pub struct IncidentTable {
+    table: CombinedTable,
+    /// Names of the value columns.
+    names: Vec<String>,
+    min_severity: Severity,
+}
+
+impl Sink for IncidentTable {
+    fn begin(run: &RunInfo<'_>) -> Result<Self> {
         Ok(Self {
-            csv,
-            line,
-            parquet: ParquetTable::new(parquet, schema)?,
-            names: value_names(columns),
+            table: CombinedTable::create(run.folder, INCIDENTS, COLUMNS, run.csv_safe)?,
+            names: value_names(run.columns),
+            min_severity: run.min_severity,
         })
     }
 
-    /// Adds the incidents of one source.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Write`](crate::support::error::ErrorKind::Write) with the path that cannot be written.
-    pub fn push(&mut self, source: &str, incidents: &[&Incident], threshold: f64) -> Result<()> {
-        for incident in incidents {
-            self.write_csv(source, incident, threshold);
-            self.line
-                .end(&mut self.csv)
-                .map_err(|cause| unwritable(self.csv.target(), cause))?;
-        }
-        for incidents in incidents.chunks(GROUP_ROWS) {
-            let frame = self.frame(source, incidents, threshold);
-            self.parquet.push(frame.map_err(frame_failure)?)?;
+    fn series(&mut self, found: &SeriesResult) -> Result<()> {
+        for incident in found.reported(self.min_severity) {
+            let measured = Measured::of(incident);
+            self.table
+                .text(&found.key.log)
+                .time(incident.start_us)
+                .time(incident.end_us)
+                .number(measured.seconds)
+                .text(incident.kind.name())
+                .text(incident.severity.name())
+                .number_if(incident.score)
+                .text(measured.direction)
+                .count(incident.rows)
+                .count(incident.anomalies)
+                .time(incident.peak_us)
+                .number_if(incident.peak)
+                .number(incident.expected.center)
+                .number(measured.range.0)
+                .number(measured.range.1)
+                .number_if(measured.ratio)
+                .number_if(measured.deviation)
+                .text(&self.names[usize::from(incident.column)])
+                .number(found.findings.threshold)
+                .text(&incident.evidence())
+                .end_row()?;
         }
         Ok(())
     }
 
-    fn write_csv(&mut self, source: &str, incident: &Incident, threshold: f64) {
-        let measured = Measured::of(incident);
-        let line = &mut self.line;
-        line.text(source)
-            .iso_time(incident.start_us)
-            .iso_time(incident.end_us)
-            .number(measured.seconds)
-            .plain(incident.kind.name())
-            .plain(incident.severity.name())
-            .number_if(incident.score)
-            .plain(measured.direction)
-            .plain(&incident.rows.to_string())
-            .plain(&incident.anomalies.to_string())
-            .iso_time(incident.peak_us)
-            .number_if(incident.peak)
-            .number(incident.expected.center)
-            .number(measured.range.0)
-            .number(measured.range.1)
-            .number_if(measured.ratio)
-            .number_if(measured.deviation)
-            .text(&self.names[usize::from(incident.column)])
-            .number(threshold)
-            .text(&incident.evidence());
-    }
-
-    fn frame(
-        &self,
-        source: &str,
-        incidents: &[&Incident],
-        threshold: f64,
-    ) -> PolarsResult<DataFrame> {
-        let height = incidents.len();
-        let measured: Vec<Measured> = incidents.iter().map(|i| Measured::of(i)).collect();
-        let times = |name: &str, of: fn(&Incident) -> i64| {
-            let times: Vec<i64> = incidents.iter().map(|incident| of(incident)).collect();
-            time_column(name, &times)
-        };
-        let numbers = |name: &str, of: fn(&Incident) -> Option<f64>| {
-            let numbers: Vec<Option<f64>> = incidents.iter().map(|incident| of(incident)).collect();
-            Column::new(name.into(), numbers)
-        };
-        let of_measured = |name: &str, of: fn(&Measured) -> Option<f64>| {
-            Column::new(name.into(), measured.iter().map(of).collect::<Vec<_>>())
-        };
-        let counts = |name: &str, of: fn(&Incident) -> u64| {
-            let counts: Vec<u64> = incidents.iter().map(|incident| of(incident)).collect();
-            Column::new(name.into(), counts)
-        };
-        let texts = |name: &str, of: &dyn Fn(&Incident) -> String| {
-            let texts: Vec<String> = incidents.iter().map(|incident| of(incident)).collect();
-            Column::new(name.into(), texts)
-        };
-        let columns = vec![
-            Column::new("source".into(), vec![source; height]),
-            times("start", |i| i.start_us)?,
-            times("end", |i| i.end_us)?,
-            of_measured("duration_seconds", |m| Some(m.seconds)),
-            texts("kind", &|i| i.kind.name().to_owned()),
-            texts("severity", &|i| i.severity.name().to_owned()),
-            numbers("score", |i| i.score),
-            texts("direction", &|i| direction_name(i).to_owned()),
-            counts("rows", |i| i.rows),
-            counts("anomalies", |i| i.anomalies),
-            times("peak_time", |i| i.peak_us)?,
-            numbers("peak_value", |i| i.peak),
-            numbers("expected", |i| Some(i.expected.center)),
-            of_measured("expected_low", |m| Some(m.range.0)),
-            of_measured("expected_high", |m| Some(m.range.1)),
-            of_measured("ratio", |m| m.ratio),
-            of_measured("deviation", |m| m.deviation),
-            texts("column", &|i| self.names[usize::from(i.column)].clone()),
-            Column::new("threshold".into(), vec![threshold; height]),
-            texts("evidence", &Incident::evidence),
-        ];
-        DataFrame::new(height, columns)
-    }
-
-    /// Gives both tables their final names; returns these.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Write`](crate::support::error::ErrorKind::Write) with the path that cannot be written.
-    pub fn finish(self) -> Result<Vec<PathBuf>> {
-        let csv = self.csv.finish()?;
-        let parquet = self.parquet.finish()?;
-        Ok(vec![csv.commit()?, parquet.commit()?])
+    fn finish(self: Box<Self>) -> Result<Vec<PathBuf>> {
+        self.table.finish()
     }
 }
 
@@ -222,13 +118,13 @@ fn direction_name(incident: &Incident) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::{Baseline, Direction, Kind, Severity};
+    use crate::detect::{Anomalies, Baseline, Direction, Findings, Kind};
+    use crate::series::SeriesKey;
 
     #[test]
-    fn a_row_has_a_cell_for_each_column() {
+    fn what_is_reported_has_a_row_with_a_cell_for_each_column() {
         let folder = std::env::temp_dir().join(format!("isoscan-incidents-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let mut table = IncidentTable::create(&folder, &["v".to_owned()], false).unwrap();
         let incident = Incident {
             kind: Kind::Silence,
             severity: Severity::High,
@@ -247,11 +143,35 @@ mod tests {
             },
             column: 0,
         };
-        table.push("a.csv", &[&incident], 0.5).unwrap();
-        let written = table.finish().unwrap();
+        let mut table = IncidentTable::begin(&RunInfo {
+            folder: &folder,
+            columns: &["v".to_owned()],
+            min_severity: Severity::High,
+            csv_safe: false,
+        })
+        .unwrap();
+        let low = Incident {
+            severity: Severity::Low,
+            ..incident.clone()
+        };
+        let found = SeriesResult {
+            key: SeriesKey::total("a.csv"),
+            columns: vec!["v".to_owned()],
+            rows: 0,
+            findings: Findings {
+                threshold: 0.5,
+                expected: None,
+                baselines: Vec::new(),
+                anomalies: Anomalies::default(),
+                incidents: vec![low, incident],
+                notes: Vec::new(),
+            },
+        };
+        table.series(&found).unwrap();
+        let written = Box::new(table).finish().unwrap();
         let text = std::fs::read_to_string(&written[0]).unwrap();
         let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
-        assert_eq!(rows[0].len(), COLUMNS.len());
+        assert_eq!((rows.len(), rows[0].len()), (2, COLUMNS.len()));
         assert_eq!(
             rows[1],
             [

@@ -1,17 +1,18 @@
 //! Rows of anomalies, incidents and scores as CSV and parquet.
 //!
 //! Numbers are written as the shortest text that reads back as the same `f64`. The combined tables are
-//! written source by source, so that their size costs no memory.
+//! written series by series, so that their size costs no memory.
 
 mod anomalies;
 mod cells;
+mod combined;
 mod incidents;
 mod parquet;
 mod scores;
 
-pub use self::anomalies::{AnomalyTable, write_anomalies_csv};
+pub use self::anomalies::{AnomaliesOfSeries, AnomalyTable, write_anomalies_csv};
 pub use self::incidents::IncidentTable;
-pub use self::scores::{ScoresFormat, stage_scores};
+pub use self::scores::{ScoresFormat, ScoresOfSeries};
 
 /// Names of the value columns in outputs: a single one is `value`, whatever the input calls it.
 pub fn value_names(columns: &[String]) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! The score of every row of a source.
+//! The score of every row of a series.
 
 use std::io;
 use std::path::Path;
@@ -10,6 +10,8 @@ use super::cells::Line;
 use super::parquet::{ParquetTable, frame_failure, time_column, timestamp_type};
 use super::value_names;
 use crate::detect::Scores;
+use crate::report::names::Suffixes;
+use crate::report::{Judged, OutputOptions, SeriesOutput};
 use crate::storage::atomic::{Staged, Staging, unwritable};
 use crate::support::error::Result;
 
@@ -23,12 +25,41 @@ pub enum ScoresFormat {
     Parquet,
 }
 
+/// The table of one series' scores.
+#[derive(Debug, Clone)]
+pub struct ScoresOfSeries {
+    format: ScoresFormat,
+    suffix: String,
+    csv_safe: bool,
+}
+
+impl ScoresOfSeries {
+    /// Tables in this format.
+    pub fn new(format: ScoresFormat, options: &OutputOptions, suffixes: &Suffixes) -> Self {
+        Self {
+            format,
+            suffix: suffixes.scores(format),
+            csv_safe: options.csv_safe,
+        }
+    }
+}
+
+impl SeriesOutput for ScoresOfSeries {
+    fn suffix(&self) -> String {
+        self.suffix.clone()
+    }
+
+    fn stage(&self, target: &Path, judged: &Judged<'_>) -> Result<Option<Staged>> {
+        stage_scores(target, self.format, judged.scores, self.csv_safe).map(Some)
+    }
+}
+
 /// Writes the score of every row of a series, chunk by chunk: `timestamp,value,score`, and with the
 /// context detector `novelty`.
 ///
 /// # Errors
 /// [`ErrorKind::Write`] with the target's path.
-pub fn stage_scores(
+fn stage_scores(
     target: &Path,
     format: ScoresFormat,
     scores: &Scores<'_>,

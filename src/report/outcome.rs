@@ -1,0 +1,198 @@
+//! What became of each log, and what the run as a whole comes to.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::detect::{Findings, Incident, Kind, Severity};
+use crate::format::Dropped;
+use crate::input::{Location, Source};
+use crate::series::SeriesKey;
+use crate::support::error::Error;
+
+/// What became of one log.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It was scanned, and its outputs are written.
+    Scanned(Box<ScannedLog>),
+    /// It was not.
+    Failed {
+        /// Where it was to be read.
+        source: Option<Source>,
+        /// Why not.
+        error: Error,
+    },
+}
+
+/// A log that was scanned.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ScannedLog {
+    /// Where it was read.
+    #[serde(skip, default = "nowhere")]
+    pub source: Source,
+    /// Its recognised format, in words.
+    pub form: String,
+    /// Rows that could not be used.
+    pub dropped: Dropped,
+    /// Bytes of text read, unpacked.
+    pub bytes: u64,
+    /// What was found in each of its series, in the order of their keys. A series file has one.
+    pub series: Vec<SeriesResult>,
+    /// Files written.
+    #[serde(skip)]
+    pub outputs: Vec<PathBuf>,
+    /// Time from the first byte read to the last output written.
+    pub elapsed: Duration,
+    /// Whether an earlier run did all this, and its outputs were left as they are.
+    #[serde(skip)]
+    pub reused: bool,
+}
+
+/// What was found in one series.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SeriesResult {
+    /// Which series.
+    pub key: SeriesKey,
+    /// Names of its value columns.
+    pub columns: Vec<String>,
+    /// Its rows, all usable.
+    pub rows: u64,
+    /// What was found.
+    pub findings: Findings,
+}
+
+/// The source of what was found, until it is known.
+fn nowhere() -> Source {
+    Source {
+        location: Location::StandardInput,
+        output_stem: PathBuf::new(),
+    }
+}
+
+impl ScannedLog {
+    /// Usable rows of all series.
+    pub fn rows(&self) -> u64 {
+        self.series.iter().map(|series| series.rows).sum()
+    }
+
+    /// Anomalies in all series.
+    pub fn anomalies(&self) -> u64 {
+        let anomalies = self
+            .series
+            .iter()
+            .map(|series| series.findings.anomalies.rows());
+        anomalies.sum::<usize>() as u64
+    }
+
+    /// Notes on all series, those on entities with the entity in front.
+    pub fn notes(&self) -> impl Iterator<Item = String> {
+        self.series.iter().flat_map(|series| {
+            series.findings.notes.iter().map(|note| {
+                if series.key.is_total() {
+                    note.clone()
+                } else {
+                    format!("{} {}: {note}", series.key.by, series.key.entity)
+                }
+            })
+        })
+    }
+}
+
+impl SeriesResult {
+    /// The incidents that are at least as severe as `min_severity`, in time order.
+    pub fn reported(&self, min_severity: Severity) -> impl Iterator<Item = &Incident> {
+        let incidents = self.findings.incidents.iter();
+        incidents.filter(move |incident| incident.severity >= min_severity)
+    }
+}
+
+/// Sums over a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Inputs scanned.
+    pub ok: u64,
+    /// Inputs that failed.
+    pub failed: u64,
+    /// Files that were found and skipped.
+    pub skipped: u64,
+    /// Usable rows.
+    pub rows: u64,
+    /// Rows that could not be used.
+    pub dropped_rows: u64,
+    /// Bytes of text read.
+    pub bytes: u64,
+    /// Anomalies found.
+    pub anomalies: u64,
+    /// Incidents reported.
+    #[serde(flatten)]
+    pub incidents: IncidentCounts,
+}
+
+/// How many incidents there are, of which severity and kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentCounts {
+    /// All of them.
+    #[serde(rename = "incidents")]
+    pub all: u64,
+    /// By severity; one that does not occur is left out.
+    #[serde(rename = "incidents_by_severity")]
+    pub by_severity: BTreeMap<Severity, u64>,
+    /// By kind; one that does not occur is left out.
+    #[serde(rename = "incidents_by_kind")]
+    pub by_kind: BTreeMap<Kind, u64>,
+}
+
+impl IncidentCounts {
+    /// Adds one incident.
+    pub fn add(&mut self, incident: &Incident) {
+        self.all += 1;
+        *self.by_severity.entry(incident.severity).or_default() += 1;
+        *self.by_kind.entry(incident.kind).or_default() += 1;
+    }
+}
+
+impl Totals {
+    /// Adds one log with its incidents that are at least as severe as `min_severity`.
+    pub fn add(&mut self, outcome: &Outcome, min_severity: Severity) {
+        match outcome {
+            Outcome::Scanned(log) => {
+                self.ok += 1;
+                self.rows += log.rows();
+                self.dropped_rows += log.dropped.rows;
+                self.bytes += log.bytes;
+                self.anomalies += log.anomalies();
+                for series in &log.series {
+                    for incident in series.reported(min_severity) {
+                        self.incidents.add(incident);
+                    }
+                }
+            }
+            Outcome::Failed { .. } => self.failed += 1,
+        }
+    }
+
+    /// The exit code that says how the run went: 0 where every input was scanned, 1 else.
+    pub fn exit_code(&self) -> u8 {
+        u8::from(self.failed > 0 || self.ok == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_is_0_only_where_every_input_was_scanned() {
+        let totals = |ok, failed| Totals {
+            ok,
+            failed,
+            ..Totals::default()
+        };
+        assert_eq!(totals(3, 0).exit_code(), 0);
+        assert_eq!(totals(3, 1).exit_code(), 1);
+        assert_eq!(totals(0, 1).exit_code(), 1);
+        assert_eq!(totals(0, 0).exit_code(), 1);
+    }
+}

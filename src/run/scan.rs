@@ -1,0 +1,161 @@
+//! A scan from end to end: for each log, for each series of it, detect and hand to the sinks.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::log::LogScanner;
+use super::progress::Progress;
+use super::workers;
+use crate::config::Job;
+use crate::input::discover;
+use crate::input::{Location, Source};
+use crate::report::names::{self, Suffixes};
+use crate::report::outcome::Outcome;
+use crate::report::own_files::WrittenByIsoscan;
+use crate::report::summary::Summary;
+use crate::report::{self, OutputOptions, RunInfo};
+use crate::runtime::cancel::CancelToken;
+use crate::runtime::memory::Memory;
+use crate::state::State;
+use crate::storage::atomic;
+use crate::support::error::{Error, ErrorKind, Result};
+
+/// Scans what `job` names, and writes graphs, tables and `summary.json`; returns the summary.
+///
+/// A log that fails costs only itself: it is in the summary with its reason. Where `stop` is set, the
+/// logs in work are abandoned, and the outputs tell of those that were finished before.
+///
+/// # Errors
+/// Where nothing matches, another scan writes into the same folder, or the
+/// run's own outputs cannot be written; [`ErrorKind::Interrupted`] where it was stopped before it began.
+pub fn scan(
+    job: &Job,
+    arguments: Vec<String>,
+    progress: &dyn Progress,
+    stop: &CancelToken,
+) -> Result<Summary> {
+    let start = Instant::now();
+    let options = job.output();
+    let folder = &options.folder;
+    let found = discover::discover(job.inputs(), folder, &WrittenByIsoscan, stop)?;
+    let sources = Arc::new(with_base_name(found.sources, options)?);
+    refuse_overwriting(&sources, job)?;
+    atomic::prepare_folder(folder)?;
+    let state = Arc::new(State::open(folder)?);
+    let mut sinks = report::sinks(&RunInfo {
+        folder,
+        columns: &job.read().value_columns,
+        min_severity: options.min_severity,
+        csv_safe: options.csv_safe,
+    })?;
+    let mut summary = Summary::new(arguments, job.detect(), options.min_severity);
+    let mut outputs: Vec<PathBuf> = Vec::new();
+
+    progress.started((sources.len() + found.failed.len()) as u64);
+    let mut take = |outcome: Outcome| {
+        if let Outcome::Scanned(log) = &outcome {
+            for series in &log.series {
+                sinks.iter_mut().try_for_each(|sink| sink.series(series))?;
+            }
+            if !log.reused {
+                outputs.extend(log.outputs.iter().cloned());
+            }
+        }
+        summary.add(&outcome);
+        progress.source_ended(&outcome);
+        Ok(())
+    };
+    let mut unopened = Vec::new();
+    for error in found.failed {
+        unopened.extend(error.path().map(Path::to_path_buf));
+        let source = None;
+        take(Outcome::Failed { source, error })?;
+    }
+    let stop = stop.for_one_run();
+    let memory = Memory::new(job.row_memory(), folder).stopped_by(&stop);
+    let scanner = LogScanner::new(job, Arc::new(memory), Arc::clone(&state));
+    let logs = Arc::clone(&sources);
+    let work = move |number: usize| scanner.outcome(&logs[number]);
+    let left = workers::in_order(sources.len(), job.workers(), &stop, work, take);
+    progress.ended();
+
+    let left = left?;
+    if left.is_empty() {
+        state.prune(&sources, &unopened)?;
+    } else {
+        summary.interrupt(left.iter().map(|&number| sources[number].name()));
+    }
+    for sink in sinks {
+        for path in sink.finish()? {
+            summary.outputs.push(path.to_string_lossy().into_owned());
+            outputs.push(path);
+        }
+    }
+    summary.finish(&found.skipped);
+    summary.seconds = start.elapsed().as_secs_f64();
+    outputs.push(summary.write(folder)?);
+    atomic::sync_names(folder, outputs.iter().map(PathBuf::as_path))?;
+    Ok(summary)
+}
+
+/// Refuses inputs that the outputs would be written over.
+fn refuse_overwriting(sources: &[Source], job: &Job) -> Result<()> {
+    let Ok(folder) = fs::canonicalize(&job.output().folder) else {
+        // A folder that is not there yet holds no input.
+        return Ok(());
+    };
+    let inside: Vec<(&Path, PathBuf)> = sources
+        .iter()
+        .filter_map(|source| match &source.location {
+            Location::File(path) => {
+                let place = fs::canonicalize(path).ok()?;
+                let below = place.strip_prefix(&folder).ok()?.to_path_buf();
+                Some((path.as_path(), below))
+            }
+            Location::StandardInput => None,
+        })
+        .collect();
+    if inside.is_empty() {
+        return Ok(());
+    }
+    let suffixes = Suffixes::new(&job.detect().threshold).all();
+    let of_sources = sources.iter().flat_map(|source| {
+        let stem = &source.output_stem;
+        suffixes.iter().map(|suffix| names::output(stem, suffix))
+    });
+    let of_run = names::OF_A_RUN.iter().map(PathBuf::from);
+    let written: HashSet<PathBuf> = of_sources.chain(of_run).collect();
+    match inside.iter().find(|(_, below)| written.contains(below)) {
+        Some((path, _)) => Err(Error::new(
+            ErrorKind::Setting,
+            "an output of this scan would be written over this input: choose another folder with --out-dir",
+        )
+        .at(path)),
+        None => Ok(()),
+    }
+}
+
+/// The sources, the outputs of a single one named as the user asked.
+pub(super) fn with_base_name(
+    mut sources: Vec<Source>,
+    options: &OutputOptions,
+) -> Result<Vec<Source>> {
+    if let Some(name) = &options.base_name {
+        match sources.as_mut_slice() {
+            [one] => one.output_stem = PathBuf::from(name),
+            several => {
+                return Err(Error::new(
+                    ErrorKind::Setting,
+                    format!(
+                        "--output {name} names the outputs of one input, and there are {}",
+                        several.len()
+                    ),
+                ));
+            }
+        }
+    }
+    Ok(sources)
+}
