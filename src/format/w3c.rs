@@ -27,7 +27,10 @@ impl RecordFormat for W3c {
             layout.read_head(line);
         }
         if !lines.iter().any(|line| line.starts_with(b"#Fields:")) {
-            return Ok(None);
+            if !fields::most_fit(lines.iter().copied(), is_cloudfront_row) {
+                return Ok(None);
+            }
+            layout.read_head(CLOUDFRONT);
         }
         let has = |column| layout.columns.contains(&column);
         let has_date = has(Column::Date) || !layout.date.is_empty();
@@ -38,6 +41,26 @@ impl RecordFormat for W3c {
         }
         Ok(Some(Arc::new(layout)))
     }
+}
+
+/// The first columns of CloudFront's standard log, for rows whose head was lost on their way.
+const CLOUDFRONT: &[u8] = b"#Fields: date time x-edge-location sc-bytes c-ip cs-method cs(Host) cs-uri-stem sc-status cs(Referer) cs(User-Agent) cs-uri-query cs(Cookie) x-edge-result-type x-edge-request-id x-host-header cs-protocol cs-bytes time-taken";
+
+/// Whether a line is a row of CloudFront's standard log: date, time, an airport's code and a number, and 24 fields or more.
+fn is_cloudfront_row(line: &[u8]) -> bool {
+    let cells: Vec<&[u8]> = line.split(|byte| *byte == b'\t').collect();
+    let [date, time, edge, bytes, client, ..] = cells[..] else {
+        return false;
+    };
+    cells.len() >= 24
+        && date.len() == 10
+        && time.len() == 8
+        && matches!(
+            edge,
+            [b'A'..=b'Z', b'A'..=b'Z', b'A'..=b'Z', b'0'..=b'9', ..]
+        )
+        && fields::number(bytes).is_some()
+        && fields::is_address(client)
 }
 
 /// A field of a request. The others are skipped.
@@ -277,6 +300,18 @@ mod tests {
             layout(&W3c, CLOUDFRONT.as_bytes()).unwrap().describe(),
             "W3C log of CloudFront"
         );
+    }
+
+    #[test]
+    fn rows_of_cloudfront_are_known_without_their_head() {
+        let row = "2026-05-04\t12:00:01\tCDG50-P2\t703\t192.0.2.1\tGET\td1.example.net\t/a\t400\t-\tcurl\tq=1\t-\tError\tid\twww.example.org\thttps\t62\t0.250\t-\tTLSv1.3\tAES\tError\tHTTP/2.0\t-\n";
+        let found = read(&W3c, row.as_bytes());
+        let first = &found.records[0];
+        assert_eq!(
+            (&*first.src, &*first.vhost, first.status, first.bytes_in),
+            ("192.0.2.1", "www.example.org", 400, 62)
+        );
+        assert_eq!(first.start_us, 1_777_896_000_750_000);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::record::{Family, Layout, Record, RecordFormat, RecordOptions, RecordS
 use super::timestamp::{EpochUnit, TimeForm, TimeParser, Zone};
 use crate::support::error::{Error, ErrorKind, Result, quoted};
 
-/// Zeek's connection log.
+/// Zeek's connection log. A port above 65535 is unknown; all other fields that are needed must be valid.
 pub struct Zeek;
 
 impl RecordFormat for Zeek {
@@ -165,7 +165,6 @@ impl Column {
 
 const WHOLE: &str = "a whole number";
 const SECONDS: &str = "a number of seconds";
-const PORT: &str = "a port from 0 to 65535";
 
 /// The layout of TSV, by the `#` lines above the rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -287,12 +286,8 @@ impl Tsv {
                     Column::Uid => uid = text,
                     Column::OrigHost => record.src = fields::endpoint(text),
                     Column::RespHost => record.dst = fields::endpoint(text),
-                    Column::OrigPort => {
-                        record.src_port = Some(port(number("id.orig_p")?, "id.orig_p", text)?)
-                    }
-                    Column::RespPort => {
-                        record.dst_port = Some(port(number("id.resp_p")?, "id.resp_p", text)?)
-                    }
+                    Column::OrigPort => record.src_port = u16::try_from(number("id.orig_p")?).ok(),
+                    Column::RespPort => record.dst_port = u16::try_from(number("id.resp_p")?).ok(),
                     Column::Proto => record.proto = proto(text),
                     Column::Service => record.service = text,
                     Column::Duration => {
@@ -323,10 +318,6 @@ impl Tsv {
             Err(Fault::Missing("ts"))
         }
     }
-}
-
-fn port<'a>(number: u64, name: &'static str, text: &'a [u8]) -> Result<u16, Fault<'a>> {
-    u16::try_from(number).map_err(|_| Fault::Wrong(name, text.into(), PORT))
 }
 
 /// Zeek writes protocols in lower case.
@@ -502,12 +493,10 @@ fn connection<'a>(
                 Column::OrigHost => (found.src, has_host) = (text, true),
                 Column::RespHost => found.dst = text,
                 Column::OrigPort => {
-                    record.src_port =
-                        Some(fields::port(&text).ok_or(Fault::Wrong("id.orig_p", text, PORT))?);
+                    record.src_port = u16::try_from(number("id.orig_p", text)?).ok();
                 }
                 Column::RespPort => {
-                    record.dst_port =
-                        Some(fields::port(&text).ok_or(Fault::Wrong("id.resp_p", text, PORT))?);
+                    record.dst_port = u16::try_from(number("id.resp_p", text)?).ok();
                 }
                 Column::Proto => found.proto = text,
                 Column::Service => found.service = text,
@@ -712,6 +701,14 @@ mod tests {
         );
         assert_eq!(found.dropped[1].1, "it has 4 fields and 19 are needed");
         assert_eq!(found.dropped[0].0, HEAD.len() + FIELDS.len());
+    }
+
+    #[test]
+    fn a_port_that_cannot_be_is_unknown() {
+        let text = sample().replace("\t443\t", "\t93145\t");
+        assert_eq!(read(&Zeek, text.as_bytes()).records[0].dst_port, None);
+        let text = FLAT.replace("443", "93145");
+        assert_eq!(read(&Zeek, text.as_bytes()).records[0].dst_port, None);
     }
 
     #[test]
