@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::fields::{self, Fault};
 use super::json;
 use super::record::{Family, Layout, Record, RecordFormat, RecordOptions, RecordSink};
-use super::timestamp::{EpochUnit, TimeForm, TimeParser, Zone};
+use super::timestamp::{TimeForm, TimeParser, Zone};
 use super::words;
 use crate::support::error::Result;
 
@@ -23,8 +23,8 @@ impl RecordFormat for Cloudflare {
     }
 
     fn recognise(&self, head: &[u8], _: &RecordOptions) -> Result<Option<Arc<dyn Layout>>> {
-        let mut times = Times::new();
-        let fits = |line| request(line, &mut times).is_ok();
+        let mut iso = TimeForm::iso(Zone::UTC).parser();
+        let fits = |line| request(line, &mut iso).is_ok();
         let is_push = fields::most_fit(fields::head_lines(head), fits);
         Ok(is_push.then(|| Arc::new(Requests) as Arc<dyn Layout>))
     }
@@ -33,40 +33,11 @@ impl RecordFormat for Cloudflare {
 #[derive(Debug)]
 struct Requests;
 
-/// Reads the forms of time that Logpush offers.
-pub(super) struct Times {
-    iso: TimeParser,
-    /// Seconds, milliseconds, microseconds, nanoseconds.
-    epoch: [TimeParser; 4],
-}
-
-impl Times {
-    pub(super) fn new() -> Self {
-        let units = [
-            EpochUnit::Seconds,
-            EpochUnit::Milliseconds,
-            EpochUnit::Microseconds,
-            EpochUnit::Nanoseconds,
-        ];
-        Self {
-            iso: TimeForm::iso(Zone::UTC).parser(),
-            epoch: units.map(|unit| TimeForm::epoch(unit).parser()),
-        }
-    }
-
-    /// Microseconds of a time in RFC 3339 or as a number whose unit shows in its size.
-    pub(super) fn parse(&mut self, text: &[u8]) -> Option<i64> {
-        if text.get(4) == Some(&b'-') {
-            return self.iso.parse(text);
-        }
-        let whole = memchr::memchr(b'.', text).unwrap_or(text.len());
-        let unit = match whole {
-            0..=11 => 0,
-            12..=14 => 1,
-            15..=17 => 2,
-            _ => 3,
-        };
-        self.epoch[unit].parse(text)
+/// Microseconds of a time in RFC 3339, or of a number whose unit shows in its size.
+pub(super) fn time_us(text: &[u8], iso: &mut TimeParser) -> Option<i64> {
+    match text.get(4) {
+        Some(b'-') => iso.parse(text),
+        _ => fields::epoch_us(text),
     }
 }
 
@@ -79,7 +50,7 @@ struct Request<'a> {
     end_us: Option<i64>,
 }
 
-fn request<'a>(line: &'a [u8], times: &mut Times) -> Result<Request<'a>, Fault<'a>> {
+fn request<'a>(line: &'a [u8], iso: &mut TimeParser) -> Result<Request<'a>, Fault<'a>> {
     let mut request = Request::default();
     let (mut start_us, mut fault) = (None, None);
     let walked = json::walk(line, |key, value| {
@@ -96,11 +67,11 @@ fn request<'a>(line: &'a [u8], times: &mut Times) -> Result<Request<'a>, Fault<'
             };
             match key {
                 "EdgeStartTimestamp" => {
-                    let parsed = times.parse(&text);
+                    let parsed = time_us(&text, iso);
                     start_us =
                         Some(parsed.ok_or(Fault::Wrong("EdgeStartTimestamp", text, "a time"))?);
                 }
-                "EdgeEndTimestamp" => request.end_us = times.parse(&text),
+                "EdgeEndTimestamp" => request.end_us = time_us(&text, iso),
                 "ClientIP" => request.client = text,
                 "ClientRequestHost" => request.vhost = text,
                 "ClientRequestURI" => record.path = fields::path_hash(&text),
@@ -142,12 +113,12 @@ impl Layout for Requests {
     }
 
     fn read(&self, block: &[u8], sink: &mut dyn RecordSink) {
-        let mut times = Times::new();
+        let mut iso = TimeForm::iso(Zone::UTC).parser();
         for (offset, line) in fields::lines(block) {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            match request(line, &mut times) {
+            match request(line, &mut iso) {
                 Ok(Request {
                     mut record,
                     client,

@@ -111,10 +111,11 @@ impl RecordSink for Collected {
     }
 }
 
-/// UTC, 2026.
+/// UTC, a log that begins in 2026.
 pub(super) const OPTIONS: RecordOptions = RecordOptions {
     zone: Zone::UTC,
     year: 2026,
+    last_month: None,
 };
 
 /// The layout that `format` recognises in `head`.
@@ -139,7 +140,7 @@ pub(super) fn read(format: &dyn RecordFormat, text: &[u8]) -> Collected {
 }
 
 /// What `layout` reads from `text` in blocks that its own `cut` makes of pieces of `size` bytes.
-fn read_in_blocks(mut layout: Arc<dyn Layout>, text: &[u8], size: usize) -> Collected {
+pub(super) fn read_in_blocks(mut layout: Arc<dyn Layout>, text: &[u8], size: usize) -> Collected {
     let mut sink = Collected::default();
     let (mut start, mut end) = (0, 0);
     while start < text.len() {

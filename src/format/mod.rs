@@ -5,6 +5,7 @@
 
 mod access;
 mod argus;
+mod azure;
 mod binary;
 mod cloudflare;
 #[cfg(test)]
@@ -12,7 +13,10 @@ mod collected;
 pub(crate) mod delimited;
 mod envelope;
 mod fields;
+mod filterlog;
+mod gcp;
 mod haproxy;
+mod iptables;
 mod json;
 mod load_balancer;
 mod nfdump;
@@ -23,6 +27,7 @@ pub mod record;
 mod s3_access;
 mod squid;
 mod suricata;
+mod syslog_clock;
 pub mod timestamp;
 mod vpc_flow;
 mod w3c;
@@ -56,6 +61,10 @@ pub static RECORD_FORMATS: &[&dyn record::RecordFormat] = &[
     &haproxy::HaProxy,
     &squid::Squid,
     &cloudflare::Cloudflare,
+    &gcp::Gcp,
+    &azure::Azure,
+    &filterlog::Filterlog,
+    &iptables::Iptables,
     // The layout of access logs is the most free: whatever may be something else is tried before.
     &access::Access,
 ];

@@ -158,8 +158,12 @@ pub trait RecordSink {
 pub struct RecordOptions {
     /// Zone of times that name none.
     pub zone: Zone,
-    /// Year of times that have none: from `--year`, else the year of the file's last change.
+    /// Year of times that have none: from `--year`, which is the year in which the log begins, else the year of the
+    /// file's last change.
     pub year: i32,
+    /// Month (1 to 12) of the file's last change, where `year` is taken from there: a log whose first line is of a later month
+    /// began in the year before.
+    pub last_month: Option<u32>,
 }
 
 /// A format of record logs.
