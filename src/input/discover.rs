@@ -14,6 +14,7 @@ use std::path::{Component, Path, PathBuf};
 use globset::GlobBuilder;
 use walkdir::{DirEntry, WalkDir};
 
+use super::logs::{self, Join};
 use super::{Location, Skipped, Source};
 use crate::runtime::cancel::CancelToken;
 use crate::support::error::{Error, ErrorKind, Result};
@@ -29,10 +30,23 @@ pub struct Discovered {
     pub failed: Vec<Error>,
 }
 
-/// Endings of the forms that isoscan reads; in folders and globs, other files are passed over.
-const LOG_ENDINGS: [&str; 6] = ["csv", "tsv", "txt", "log", "parquet", "pq"];
-/// Endings that say only how a text form is packed.
-const PACKED_ENDINGS: [&str; 3] = ["gz", "zst", "zstd"];
+/// Suffixes that say that a file is a table.
+const TABLE_SUFFIXES: [&str; 4] = ["csv", "tsv", "parquet", "pq"];
+/// Suffixes of text logs.
+const LOG_SUFFIXES: [&str; 8] = [
+    "log",
+    "txt",
+    "json",
+    "jsonl",
+    "ndjson",
+    "binetflow",
+    "labeled",
+    "nfdump",
+];
+/// Labels of events, which lie beside the logs that they are about.
+const LABELS_SUFFIX: &str = ".labels.json";
+/// Suffixes that say only how a text is packed.
+pub(super) const PACKED_SUFFIXES: [&str; 6] = ["gz", "zst", "zstd", "bz2", "bzip2", "xz"];
 
 /// Knows which files isoscan wrote itself, so that no scan takes them for logs.
 pub trait OwnFiles {
@@ -350,7 +364,7 @@ impl Search<'_> {
         } else if !regular {
             self.skip(path, "not a regular file");
         } else if !is_log_name(path) {
-            self.skip(path, "not the name of a known form");
+            self.skip(path, "its name is not that of a log");
         } else {
             self.add(path, relative);
         }
@@ -483,32 +497,55 @@ fn is_glob(path: &Path) -> bool {
         .any(|byte| b"*?[{".contains(byte))
 }
 
+/// Whether a file met in a folder can be a log by its name, rotated and packed as it may be.
 fn is_log_name(path: &Path) -> bool {
-    let lower = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .to_lowercase();
-    let mut parts = lower.rsplit('.');
-    let Some(mut ending) = parts.next() else {
+    let Some(name) = path.file_name() else {
         return false;
     };
-    if PACKED_ENDINGS.contains(&ending) {
-        ending = parts.next().unwrap_or_default();
+    let log = logs::log_path(Path::new(name), Join::Rotated);
+    if log
+        .to_string_lossy()
+        .to_lowercase()
+        .ends_with(LABELS_SUFFIX)
+    {
+        return false;
     }
-    // A bare name has no ending, only itself.
-    LOG_ENDINGS.contains(&ending) && parts.next().is_some()
+    let suffix = suffix_of(&log);
+    if suffix.is_empty() {
+        // Apache writes `access_log`, stores write names that are dates alone.
+        let is_rotated = log != Path::new(name) && !is_in(&PACKED_SUFFIXES, &suffix_of(path));
+        return is_rotated || log.to_string_lossy().to_lowercase().contains("log");
+    }
+    is_in(&TABLE_SUFFIXES, &suffix) || is_in(&LOG_SUFFIXES, &suffix)
 }
 
-/// The file's name without the endings of its form and packing: `x.csv.gz` gives `x`.
+/// Whether a file's name says that it is a table: what cannot be read under such a name is a failure.
+pub(crate) fn is_table_name(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| {
+        let log = logs::log_path(Path::new(name), Join::Rotated);
+        is_in(&TABLE_SUFFIXES, &suffix_of(&log))
+    })
+}
+
+fn is_in(suffixes: &[&str], suffix: &str) -> bool {
+    suffixes.contains(&suffix)
+}
+
+/// The suffix in lower case; empty where there is none.
+fn suffix_of(path: &Path) -> String {
+    path.extension()
+        .map(|suffix| suffix.to_string_lossy().to_lowercase())
+        .unwrap_or_default()
+}
+
+/// The file's name without the suffixes of its form and packing: `x.csv.gz` gives `x`.
 fn stem_of(relative: &Path) -> PathBuf {
     let mut stem = relative.to_path_buf();
-    for endings in [&PACKED_ENDINGS[..], &LOG_ENDINGS[..]] {
-        let ending = stem
-            .extension()
-            .map(|e| e.to_string_lossy().to_lowercase())
-            .unwrap_or_default();
-        if endings.contains(&ending.as_str()) {
+    for suffixes in [
+        &PACKED_SUFFIXES[..],
+        &[&TABLE_SUFFIXES[..], &LOG_SUFFIXES[..]].concat(),
+    ] {
+        if is_in(suffixes, &suffix_of(&stem)) {
             stem.set_extension("");
         }
     }
@@ -598,7 +635,7 @@ fn nothing_found(paths: &[PathBuf], skipped: &[Skipped]) -> Error {
     Error::new(
         ErrorKind::NotFound,
         format!(
-            "nothing to scan in {}{more}: known forms are .csv, .tsv, .txt, .log (also .gz, .zst) and .parquet{passed_over}",
+            "nothing to scan in {}{more}: logs are called .csv, .tsv, .txt, .log, .json (also .gz, .zst, .bz2, .xz) and .parquet{passed_over}",
             named.join(", ")
         ),
     )
@@ -618,7 +655,7 @@ pub fn score_files(folder: &Path) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// [`ErrorKind::Read`] where a folder cannot be walked.
 pub fn label_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    files_called(folder, &[".labels.json"])
+    files_called(folder, &[LABELS_SUFFIX])
 }
 
 fn files_called(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>> {
@@ -701,12 +738,27 @@ mod tests {
             "a.b.tsv",
             "a.csv.gz",
             "a.log.zst",
+            "a.csv.bz2",
             "a.parquet",
+            "access.log.1",
+            "access.log.2.gz",
+            "edge.csv-20260315",
+            "eve.json",
+            "access_log",
+            "2024-04-19-01-23-45-ABCDEF0123456789",
         ] {
             assert!(is_log_name(Path::new(taken)), "{taken}");
         }
-        for passed in ["a.json", "a.gz", "csv", "README.md", "a.csv.bz2", "a.png"] {
-            assert!(!is_log_name(Path::new(passed)), "{passed}");
+        for skipped in [
+            "a.gz",
+            "csv",
+            "README.md",
+            "a.png",
+            "Makefile",
+            "a.tar.gz",
+            "a.labels.json",
+        ] {
+            assert!(!is_log_name(Path::new(skipped)), "{skipped}");
         }
     }
 }

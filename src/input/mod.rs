@@ -4,6 +4,7 @@
 
 pub(crate) mod blocks;
 pub mod discover;
+pub mod logs;
 pub(crate) mod open;
 pub(crate) mod unpack;
 pub(crate) mod watch;

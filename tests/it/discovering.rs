@@ -66,7 +66,7 @@ fn what_is_passed_over_is_said_with_its_reason_under_verbose() {
         [
             "isoscan: skipped logs/.git: hidden",
             "isoscan: skipped logs/.hidden.csv: hidden",
-            "isoscan: skipped logs/notes.md: not the name of a known form",
+            "isoscan: skipped logs/notes.md: its name is not that of a log",
         ]
     );
     let quieter = work.run("scan logs --graphs none").ends(0);
@@ -209,12 +209,13 @@ fn standard_input_is_scanned_and_its_outputs_are_named_stdin() {
 fn nothing_to_scan_is_an_error_that_says_so_and_writes_nothing() {
     let work = Workdir::with(&[("other/notes.md", "no log")]);
     work.folder("empty");
-    let known = "known forms are .csv, .tsv, .txt, .log (also .gz, .zst) and .parquet";
+    let known =
+        "logs are called .csv, .tsv, .txt, .log, .json (also .gz, .zst, .bz2, .xz) and .parquet";
     for (path, passed) in [
         ("empty", "passed over empty: an empty folder"),
         (
             "other",
-            "passed over other/notes.md: not the name of a known form",
+            "passed over other/notes.md: its name is not that of a log",
         ),
         (
             "other/*.csv",
@@ -256,7 +257,7 @@ fn a_dry_run_lists_the_sources_with_their_form_and_writes_nothing() {
         [
             "isoscan: skipped logs/.git: hidden",
             "isoscan: skipped logs/.hidden.csv: hidden",
-            "isoscan: skipped logs/notes.md: not the name of a known form",
+            "isoscan: skipped logs/notes.md: its name is not that of a log",
             "isoscan: logs/empty.csv: the file is empty",
         ]
     );

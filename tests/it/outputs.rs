@@ -398,7 +398,7 @@ fn the_summary_tells_what_was_asked_and_what_became_of_each_input() {
     let mut bad = empty("logs/bad.csv", "error");
     bad["error"] = "there is a header and no row".into();
     let mut notes = empty("logs/notes.md", "skipped");
-    notes["note"] = "not the name of a known form".into();
+    notes["note"] = "its name is not that of a log".into();
     let good = serde_json::json!({
         "path": "logs/good.csv",
         "status": "ok",
