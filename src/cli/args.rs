@@ -12,7 +12,7 @@ use crate::forest::SampleSize;
 use crate::generate::records::{LogFormat, Rotation};
 use crate::report::Graphs;
 use crate::report::chart::{GraphFormat, YScale};
-use crate::report::tables::ScoresFormat;
+use crate::report::ScoresFormat;
 
 /// Scans archives of network-traffic logs for anomalies: floods, data being carried off, services
 /// gone silent

@@ -11,6 +11,7 @@ use crate::report::terminal;
 use crate::run;
 use crate::runtime::cancel::CancelToken;
 use crate::support::error::{ErrorKind, Result, printable};
+use crate::support::text::path_text;
 
 /// Scans, and says how it went; `arguments` are those of the whole command line, for the summary.
 ///
@@ -26,7 +27,7 @@ pub fn run(args: &ScanArgs, arguments: &[OsString]) -> Result<u8> {
     let stop = CancelToken::new();
     signals::cancel_on_signals(&stop)?;
     let typed = arguments.iter().skip(1);
-    let typed = typed.map(|a| a.to_string_lossy().into_owned()).collect();
+    let typed = typed.map(|a| path_text(a.as_ref())).collect();
     let summary = match run::scan(&job, typed, &console, &stop) {
         Err(error) if error.kind() == ErrorKind::Interrupted => {
             console.say(&error.to_string());
@@ -88,7 +89,7 @@ fn dry_run(job: &Job) -> Result<u8> {
     }
     print(&list)?;
     for skipped in preview.found.skipped {
-        let path = printable(&skipped.path.to_string_lossy());
+        let path = printable(&path_text(&skipped.path));
         say(&format!("skipped {path}: {}", skipped.reason));
     }
     for error in &failed {

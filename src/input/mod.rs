@@ -12,6 +12,7 @@ pub(crate) mod watch;
 use std::path::{Path, PathBuf};
 
 use crate::support::error::{Error, ErrorKind};
+use crate::support::text::path_text;
 
 /// One input of a scan.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,7 +37,7 @@ impl Source {
     pub fn name(&self) -> String {
         match &self.location {
             Location::StandardInput => "stdin".to_owned(),
-            Location::File(path) => path.to_string_lossy().into_owned(),
+            Location::File(path) => path_text(path),
         }
     }
 

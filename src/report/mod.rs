@@ -22,7 +22,7 @@ use crate::state::StagedOutput;
 use crate::storage::atomic::Staged;
 use crate::support::error::Result;
 
-pub use options::{Graphs, OutputOptions};
+pub use options::{Graphs, OutputOptions, ScoresFormat};
 
 pub(crate) use crate::support::text::grouped;
 

@@ -6,10 +6,13 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::chart::GraphFormat;
-use super::tables::ScoresFormat;
+use super::options::ScoresFormat;
 use crate::detect::ThresholdRule;
 use crate::series::SeriesKey;
+use crate::support::text::path_text;
 
 /// The summary of a run.
 pub const SUMMARY: &str = "summary.json";
@@ -105,10 +108,35 @@ pub fn series_stem(log_stem: &Path, key: &SeriesKey) -> PathBuf {
 }
 
 /// An output: `edge/router-01` and `_graph_0.01.png` make `edge/router-01_graph_0.01.png`.
+///
+/// Names are text: bytes that are not UTF-8 are escaped as reports show them. A name that would be too long for
+/// a file system loses its end to a hash of all of it.
 pub fn output(stem: &Path, suffix: &str) -> PathBuf {
-    let mut name = stem.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
+    let mut parts: Vec<String> = stem.iter().map(|part| path_text(Path::new(part))).collect();
+    let last = parts.pop().unwrap_or_default();
+    let mut path: PathBuf = parts
+        .iter()
+        .map(|part| shortened(part, MAX_NAME_BYTES))
+        .collect();
+    let room = MAX_NAME_BYTES.saturating_sub(suffix.len());
+    path.push(shortened(&last, room) + suffix);
+    path
+}
+
+/// Longest name of a file or folder, in bytes: what Linux, macOS and Windows can all store.
+const MAX_NAME_BYTES: usize = 255;
+
+/// `name` in at most `room` bytes.
+fn shortened(name: &str, room: usize) -> String {
+    if name.len() <= room {
+        return name.to_owned();
+    }
+    let hash = format!("~{:016x}", xxh3_64(name.as_bytes()));
+    let mut end = room.saturating_sub(hash.len());
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    name[..end].to_owned() + &hash
 }
 
 /// Text of an attacker as a part of a path: no separators, no `..`, nothing hidden, nothing that a shell or
@@ -159,6 +187,24 @@ mod tests {
         assert_eq!(stem("../../etc"), "conn.log/src/%2e.%2f..%2fetc");
         assert_eq!(stem("a\n%b"), "conn.log/src/a%0a%25b");
         assert_eq!(stem(""), "conn.log");
+    }
+
+    #[test]
+    fn long_names_end_in_a_hash_of_all_of_them() {
+        let long = |last: &str| "ä".repeat(120) + last;
+        let [one, other] = ["1", "2"].map(|last| {
+            let path = output(&Path::new("logs").join(long(last)), "_graph_0.01.png");
+            path.to_str().unwrap().to_owned()
+        });
+        assert_ne!(one, other);
+        for name in [one, other] {
+            let name = name.strip_prefix("logs/").unwrap();
+            assert!((250..=255).contains(&name.len()), "{name}");
+            assert!(name.ends_with("_graph_0.01.png"), "{name}");
+        }
+        let fits = "a".repeat(255 - "_scores.csv".len());
+        let path = output(Path::new(&fits), "_scores.csv");
+        assert_eq!(path.to_str().unwrap(), fits + "_scores.csv");
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::chart::{GraphFormat, YScale};
-use super::tables::ScoresFormat;
 use crate::detect::Severity;
 
 /// What a scan writes, and where.
@@ -56,4 +55,14 @@ pub enum Graphs {
     Anomalous,
     /// None.
     None,
+}
+
+/// The file format of a table of scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScoresFormat {
+    /// `<stem>_scores.csv`
+    Csv,
+    /// `<stem>_scores.parquet`
+    Parquet,
 }

@@ -15,6 +15,7 @@ use crate::input::Skipped;
 use crate::storage::atomic;
 use crate::support::calendar::iso_text;
 use crate::support::error::Result;
+use crate::support::text::path_text;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -261,7 +262,7 @@ impl InputSummary {
             Outcome::Failed { source, error } => {
                 let path = match (source, error.path()) {
                     (Some(source), _) => source.name(),
-                    (None, Some(path)) => path.to_string_lossy().into_owned(),
+                    (None, Some(path)) => path_text(path),
                     (None, None) => String::new(),
                 };
                 Self {
@@ -289,11 +290,7 @@ impl InputSummary {
             threshold: one.map(|series| series.findings.threshold),
             highest_score: scores.copied().reduce(f64::max),
             seconds: log.elapsed.as_secs_f64(),
-            outputs: log
-                .outputs
-                .iter()
-                .map(|path| path.to_string_lossy().into_owned())
-                .collect(),
+            outputs: log.outputs.iter().map(|path| path_text(path)).collect(),
             note: (!notes.is_empty()).then(|| notes.join("; ")),
             ..Self::empty(log.source.name(), InputStatus::Ok)
         }
@@ -302,10 +299,7 @@ impl InputSummary {
     fn of_skipped(skipped: &Skipped) -> Self {
         Self {
             note: Some(skipped.reason.clone()),
-            ..Self::empty(
-                skipped.path.to_string_lossy().into_owned(),
-                InputStatus::Skipped,
-            )
+            ..Self::empty(path_text(&skipped.path), InputStatus::Skipped)
         }
     }
 

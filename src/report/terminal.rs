@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use super::grouped;
 use super::summary::Summary;
 use crate::detect::Severity;
-use crate::support::text::{duration, printable};
+use crate::support::text::{duration, path_text, printable};
 
 const BOLD: Style = Style::new().bold();
 const RED: Style = AnsiColor::Red.on_default();
@@ -77,7 +77,7 @@ pub fn table(summary: &Summary, folder: &Path, color: bool) -> String {
             grouped(rate as u64)
         ),
     );
-    line("outputs in", printable(&folder.to_string_lossy()));
+    line("outputs in", printable(&path_text(folder)));
 
     if !summary.worst_incidents.is_empty() {
         let widest = summary

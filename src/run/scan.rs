@@ -22,6 +22,7 @@ use crate::runtime::memory::Memory;
 use crate::state::State;
 use crate::storage::atomic;
 use crate::support::error::{Error, ErrorKind, Result};
+use crate::support::text::path_text;
 
 /// Scans what `job` names, and writes graphs, tables and `summary.json`; returns the summary.
 ///
@@ -90,7 +91,7 @@ pub fn scan(
     }
     for sink in sinks {
         for path in sink.finish()? {
-            summary.outputs.push(path.to_string_lossy().into_owned());
+            summary.outputs.push(path_text(&path));
             outputs.push(path);
         }
     }

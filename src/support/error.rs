@@ -5,6 +5,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::text::path_text;
 pub use super::text::{printable, quoted};
 
 /// What kind of thing went wrong: decides nothing about the text, but lets a caller tell cases apart.
@@ -113,7 +114,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(path) = &self.path {
-            write!(f, "{}: ", printable(&path.to_string_lossy()))?;
+            write!(f, "{}: ", printable(&path_text(path)))?;
         }
         f.write_str(&self.reason())
     }

@@ -1,5 +1,7 @@
 //! Text for people: values quoted and made safe for a terminal, large numbers and durations.
 
+use std::path::Path;
+
 use super::calendar::{DAY_US, HOUR_US, MINUTE_US, SECOND_US};
 
 /// `text` with control characters shown as escapes, so that a file's name or content cannot
@@ -16,6 +18,29 @@ pub fn printable(text: &str) -> String {
         }
     }
     shown
+}
+
+/// A path as text. Two paths never have one text: bytes that are not UTF-8 are shown as `\xff`, and where a
+/// name itself holds such an escape, its backslash is shown as `\x5c`.
+pub fn path_text(path: &Path) -> String {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        let mut rest = chunk.valid();
+        while let Some(at) = rest.find("\\x") {
+            let (before, escape) = rest.split_at(at);
+            let digits = escape.as_bytes().get(2..4);
+            let is_escape = digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+            text.push_str(before);
+            text.push_str(if is_escape { r"\x5cx" } else { r"\x" });
+            rest = &escape[2..];
+        }
+        text.push_str(rest);
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
 }
 
 /// A value found in an input: quoted, escaped and cut to 40 characters for an error's text.
@@ -65,6 +90,19 @@ mod tests {
     #[test]
     fn control_characters_are_shown_escaped() {
         assert_eq!(printable("a\u{1b}[31mb\n"), "a\\u{1b}[31mb\\n");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn two_paths_never_have_one_text() {
+        use std::os::unix::ffi::OsStrExt;
+        let text = |name: &[u8]| path_text(Path::new(std::ffi::OsStr::from_bytes(name)));
+        assert_eq!(text("logs/ä\\xyz.csv".as_bytes()), "logs/ä\\xyz.csv");
+        assert_eq!(text(b"l\xf6g.csv"), r"l\xf6g.csv");
+        assert_eq!(text(b"l\xf7g.csv"), r"l\xf7g.csv");
+        assert_eq!(text(br"l\xf6g.csv"), r"l\x5cxf6g.csv");
+        assert_eq!(text(b"\\\xff"), r"\\xff");
+        assert_ne!(text(b"\\\xff"), text(br"\\xff"));
     }
 
     #[test]

@@ -876,29 +876,56 @@ fn no_name_puts_markup_into_a_picture_or_breaks_the_json() {
 }
 
 #[test]
-fn a_name_that_is_not_utf_8_is_scanned_resumed_and_told() {
+fn names_that_are_not_utf_8_are_told_apart_everywhere() {
     let work = Workdir::new();
-    let name = std::ffi::OsStr::from_bytes(b"l\xf6g.csv");
-    if fs::write(work.path("").join(name), csv(&traffic())).is_err() {
-        eprintln!("skipped: this file system wants UTF-8");
-        return;
+    let names = [&b"l\xf6g.csv"[..], b"l\xf7g.csv", br"l\xf6g.csv"];
+    for name in names {
+        let place = work.path("logs").join(std::ffi::OsStr::from_bytes(name));
+        work.folder("logs");
+        if fs::write(place, csv(&traffic())).is_err() {
+            eprintln!("skipped: this file system wants UTF-8");
+            return;
+        }
     }
     for flag in ["-q", "--resume"] {
-        let run = finish(
-            work.command()
-                .arg("scan")
-                .arg(name)
-                .args([flag, "-o", "output"]),
-            b"",
+        work.run(&format!("scan logs {flag}")).ends(0);
+        let summary = work.json("output/summary.json");
+        let inputs = summary["inputs"].as_array().unwrap();
+        let shown: Vec<&str> = inputs.iter().map(|i| i["path"].as_str().unwrap()).collect();
+        assert_eq!(
+            shown,
+            [
+                r"logs/l\x5cxf6g.csv",
+                r"logs/l\xf6g.csv",
+                r"logs/l\xf7g.csv"
+            ]
         );
-        run.ends(0);
+        for input in inputs {
+            for output in input["outputs"].as_array().unwrap() {
+                assert!(work.exists(output.as_str().unwrap()), "{output}");
+            }
+        }
     }
-    let summary = work.json("output/summary.json");
-    assert_eq!(summary["inputs"][0]["path"], "l\u{fffd}g.csv");
-    let place = work
-        .path("output")
-        .join(std::ffi::OsStr::from_bytes(b"l\xf6g_graph_0.01.png"));
-    assert!(place.exists());
+    let table = work.text("output/anomalies.csv");
+    assert_eq!(table.matches(r"logs/l\xf7g.csv,").count(), 4);
+}
+
+#[test]
+fn an_input_with_the_longest_name_has_outputs_and_its_name_in_the_tables() {
+    let work = Workdir::new();
+    for letter in ["a", "\u{e4}"] {
+        let name = letter.repeat(251 / letter.len()) + ".csv";
+        work.write(&format!("logs/{name}"), csv(&traffic()));
+    }
+    work.run("scan logs -q --scores csv").ends(0);
+    let mut files = work.files("output");
+    files.retain(|name| name.len() == 255 || name.len() == 254);
+    assert_eq!(files.len(), 6, "{files:?}");
+    let table = work.text("output/anomalies.csv");
+    assert_eq!(table.matches(&("a".repeat(251) + ".csv,")).count(), 4);
+    let before = results(&work, "output");
+    work.run("scan logs -q --scores csv --resume").ends(0);
+    assert_same(&results(&work, "output"), &before);
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod scores;
 
 pub use self::anomalies::{AnomaliesOfSeries, AnomalyTable, write_anomalies_csv};
 pub use self::incidents::IncidentTable;
-pub use self::scores::{ScoresFormat, ScoresOfSeries};
+pub use self::scores::ScoresOfSeries;
 
 /// Names of the value columns in outputs: a single one is `value`, whatever the input calls it.
 pub fn value_names(columns: &[String]) -> Vec<String> {

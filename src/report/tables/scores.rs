@@ -4,26 +4,16 @@ use std::io;
 use std::path::Path;
 
 use polars::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use super::cells::Line;
 use super::parquet::{ParquetTable, frame_failure, time_column, timestamp_type};
 use super::value_names;
 use crate::detect::Scores;
 use crate::report::names::Suffixes;
+use crate::report::options::ScoresFormat;
 use crate::report::{Judged, OutputOptions, SeriesOutput};
 use crate::storage::atomic::{Staged, Staging, unwritable};
 use crate::support::error::Result;
-
-/// The form of a table of scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ScoresFormat {
-    /// `<stem>_scores.csv`
-    Csv,
-    /// `<stem>_scores.parquet`
-    Parquet,
-}
 
 /// The table of one series' scores.
 #[derive(Debug, Clone)]
