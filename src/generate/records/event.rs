@@ -21,7 +21,7 @@ pub enum HostEventKind {
     Flood,
     /// In two hours of a night, a host sends thirty times what it sends in a whole night, in few flows.
     Exfiltration,
-    /// For half an hour, a host tries hundreds of addresses or ports a minute, nearly all in vain.
+    /// For half an hour, a host tries twenty to four hundred addresses or ports a minute, in vain.
     Scan,
     /// A host that is always there sends and gets nothing for eight hours.
     Silence,
@@ -81,8 +81,9 @@ const FLOOD: f64 = 40.0;
 const FLOOD_OF_REQUESTS: f64 = 10.0;
 /// How many times the bytes of a night an exfiltration sends.
 const EXFILTRATION: f64 = 30.0;
-/// Flows of a scan in a step: 400 a minute.
-const SCANNED_IN_A_STEP: u64 = 2_000;
+/// How many times the flows of the whole network a scan has, and the bounds of its flows in a step.
+const SCAN: f64 = 20.0;
+const SCANNED_IN_A_STEP: (f64, f64) = (100.0, 2_000.0);
 
 /// An event at a host.
 #[derive(Debug, Clone)]
@@ -163,7 +164,11 @@ pub(super) fn place(spec: &LogSpec, network: &Network) -> Vec<HostEvent> {
                 let steps = (duration_us / STEP_US).max(1) as f64;
                 EXFILTRATION * (rate * night).max(20.0) * Network::mean_bytes_out() / steps
             }
-            _ => 0.0,
+            HostEventKind::Scan => {
+                let all: f64 = network.hosts.iter().map(|host| host.rate).sum();
+                (SCAN * all).clamp(SCANNED_IN_A_STEP.0, SCANNED_IN_A_STEP.1)
+            }
+            HostEventKind::Silence => 0.0,
         };
         HostEvent {
             kind,
@@ -234,8 +239,9 @@ impl HostEvent {
             HostEventKind::Scan => {
                 // Half of the scans look for one port on many addresses, half for the ports of one host.
                 let many_ports = self.seed.is_multiple_of(2);
-                for number in 0..SCANNED_IN_A_STEP {
-                    let target = step as u64 * SCANNED_IN_A_STEP + number;
+                let tried = self.amount as u64;
+                for number in 0..tried {
+                    let target = step as u64 * tried + number;
                     let (dst, port) = if many_ports {
                         (network.hosts[1].address, 1 + (target % 65_000) as u16)
                     } else {
