@@ -102,6 +102,23 @@ impl Default for LogSpec {
     }
 }
 
+/// The record log that ships with isoscan, as hourly parts: four days of a small network.
+pub fn sample_log() -> LogSpec {
+    LogSpec {
+        hosts: 20,
+        records: 5_000,
+        hours: 96,
+        rotation: Rotation::Hourly,
+        seed: 11,
+        events: vec![
+            HostEventKind::Exfiltration,
+            HostEventKind::Scan,
+            HostEventKind::Silence,
+        ],
+        ..LogSpec::default()
+    }
+}
+
 impl LogSpec {
     fn steps(&self) -> u64 {
         self.hours * (HOUR_US / STEP_US) as u64
