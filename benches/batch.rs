@@ -7,13 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use divan::counter::ItemsCount;
+use isoscan::CancelToken;
+use isoscan::benchmarks::atomic;
 use isoscan::config::{Job, Settings};
 use isoscan::generate::{self, TrafficSpec};
 use isoscan::report::Graphs;
 use isoscan::run;
 use isoscan::run::progress::Silent;
-use isoscan::runtime::cancel::CancelToken;
-use isoscan::storage::atomic;
 
 fn main() {
     divan::main();

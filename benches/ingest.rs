@@ -10,10 +10,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use divan::counter::BytesCount;
+use isoscan::benchmarks::{Location, Memory, Source};
 use isoscan::format::ReadOptions;
 use isoscan::generate::{Traffic, TrafficSpec};
-use isoscan::input::{Location, Source};
-use isoscan::runtime::memory::Memory;
 use isoscan::series;
 
 fn main() {

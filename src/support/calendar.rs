@@ -38,12 +38,6 @@ pub struct CivilDate {
 /// gives a date of a later month: check with [`days_in_month`] first where that matters.
 ///
 /// Source: Howard Hinnant, "chrono-compatible low-level date algorithms", `days_from_civil`.
-///
-/// ```
-/// use isoscan::support::calendar::days_from_civil;
-/// assert_eq!(days_from_civil(1970, 1, 1), 0);
-/// assert_eq!(days_from_civil(2000, 3, 1), 11_017);
-/// ```
 #[inline]
 pub const fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
     // A year that starts in March has its leap day at the end, where no other day depends on it.
@@ -102,33 +96,18 @@ pub const fn days_in_month(year: i64, month: u32) -> u32 {
 ///
 /// A fraction follows only where there is one, with three digits where they suffice and six otherwise,
 /// so the text reads back to the same microsecond. Years outside 0 to 9999 are written with a sign
-/// and at least six digits (ISO 8601 expanded). For many rows use a [`TimeWriter`].
-///
-/// ```
-/// let mut text = Vec::new();
-/// isoscan::support::calendar::format_utc(1_700_000_000_250_000, &mut text);
-/// assert_eq!(text, b"2023-11-14 22:13:20.250");
-/// ```
+/// and at least six digits (ISO 8601 expanded). [`TimeWriter`] does the same for many rows.
+#[cfg(test)]
 pub fn format_utc(timestamp_us: i64, out: &mut Vec<u8>) {
     TimeWriter::new().write_utc(timestamp_us, out);
 }
 
 /// Appends `timestamp_us` like [`format_utc`], but as `YYYY-MM-DDTHH:MM:SSZ`: ISO 8601 with its zone.
-///
-/// ```
-/// let mut text = Vec::new();
-/// isoscan::support::calendar::format_iso(1_700_000_000_000_001, &mut text);
-/// assert_eq!(text, b"2023-11-14T22:13:20.000001Z");
-/// ```
 pub fn format_iso(timestamp_us: i64, out: &mut Vec<u8>) {
     TimeWriter::new().write_iso(timestamp_us, out);
 }
 
 /// `timestamp_us` as [`format_iso`] writes it.
-///
-/// ```
-/// assert_eq!(isoscan::support::calendar::iso_text(0), "1970-01-01T00:00:00Z");
-/// ```
 pub fn iso_text(timestamp_us: i64) -> String {
     let mut text = Vec::with_capacity(LONGEST);
     format_iso(timestamp_us, &mut text);
@@ -262,6 +241,18 @@ mod tests {
     use super::*;
     use chrono::{DateTime, Datelike, NaiveDate};
     use proptest::prelude::*;
+
+    #[test]
+    fn known_days_and_times_have_their_text() {
+        assert_eq!(days_from_civil(1970, 1, 1), 0);
+        assert_eq!(days_from_civil(2000, 3, 1), 11_017);
+        assert_eq!(utc(1_700_000_000_250_000), "2023-11-14 22:13:20.250");
+        assert_eq!(
+            iso_text(1_700_000_000_000_001),
+            "2023-11-14T22:13:20.000001Z"
+        );
+        assert_eq!(iso_text(0), "1970-01-01T00:00:00Z");
+    }
 
     fn utc(timestamp_us: i64) -> String {
         let mut text = Vec::new();
