@@ -61,6 +61,7 @@ fn line_of(path: &str) -> io::Result<String> {
     let options = RecordOptions {
         zone: Zone::UTC,
         year: 2026,
+        last_month: None,
     };
     let head = &text[..text.len().min(HEAD_BYTES)];
     Ok(match recognise_records(head, None, &options) {

@@ -212,6 +212,7 @@ fn each_format_is_recognised_and_read_without_a_dropped_line() {
     let options = RecordOptions {
         zone: Zone::UTC,
         year: 2026,
+        last_month: None,
     };
     for format in FORMATS {
         let text = written(spec(format), "x").0.remove("x").unwrap();
