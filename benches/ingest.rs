@@ -63,6 +63,7 @@ fn bench(bencher: divan::Bencher, name: &str, rows: u64, make: impl Fn(&[u8]) ->
     let source = Source {
         location: Location::File(path.clone()),
         output_stem: "bench".into(),
+        is_named: true,
     };
     let options = ReadOptions::default();
     let memory = Arc::new(Memory::unlimited());

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::detect::{DetectOptions, ThresholdRule};
 use crate::format::ReadOptions;
 use crate::format::timestamp::TimeForm;
+use crate::input::discover::SearchOptions;
 use crate::report::OutputOptions;
 use crate::runtime::limits;
 use crate::support::error::{Error, ErrorKind, Result};
@@ -19,6 +20,8 @@ use crate::support::error::{Error, ErrorKind, Result};
 pub struct Settings {
     /// Files, folders, globs, `-`.
     pub inputs: Vec<PathBuf>,
+    /// What of it is left out.
+    pub search: SearchOptions,
     /// How to read them.
     pub read: ReadOptions,
     /// What to look for.
@@ -70,6 +73,7 @@ impl Settings {
     pub fn new(inputs: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
         Self {
             inputs: inputs.into_iter().map(Into::into).collect(),
+            search: SearchOptions::default(),
             read: ReadOptions::default(),
             detect: DetectOptions::default(),
             output: OutputOptions::default(),
@@ -143,6 +147,11 @@ impl Job {
     /// Files, folders, globs, `-`: at least one.
     pub fn inputs(&self) -> &[PathBuf] {
         &self.settings.inputs
+    }
+
+    /// What of it is left out.
+    pub fn search(&self) -> &SearchOptions {
+        &self.settings.search
     }
 
     /// How to read them.

@@ -240,6 +240,14 @@ pub struct InputArgs {
     #[arg(long, value_name = "LIST")]
     pub files_from: Option<PathBuf>,
 
+    /// The list of --files-from is separated by NUL bytes, as find -print0 writes it
+    #[arg(short = '0', long, requires = "files_from")]
+    pub null: bool,
+
+    /// Leave out files and folders that GLOB matches: their names, or with a slash in GLOB their paths; repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+
     /// Name of the timestamp column; upper and lower case are the same
     #[arg(long, value_name = "NAME", default_value = "timestamp")]
     pub timestamp_column: String,

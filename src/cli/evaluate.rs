@@ -16,6 +16,7 @@ pub fn run(args: &EvaluateArgs) -> Result<u8> {
     use_threads(args.running.threads);
     let job = Job::new(Settings {
         inputs: args.input.all_paths()?,
+        search: args.input.search(),
         read: args.input.options()?,
         detect: args.detection.options(args.input.value_column.len())?,
         output: OutputOptions::default(),

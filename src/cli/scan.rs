@@ -52,6 +52,7 @@ pub fn run(args: &ScanArgs, arguments: &[OsString]) -> Result<u8> {
 fn job(args: &ScanArgs) -> Result<Job> {
     Job::new(Settings {
         inputs: args.input.all_paths()?,
+        search: args.input.search(),
         read: args.input.options()?,
         detect: args.detection.options(args.input.value_column.len())?,
         output: args.output.options(),

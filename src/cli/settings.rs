@@ -7,7 +7,7 @@ use crate::config::RunOptions;
 use crate::detect::{DetectOptions, ThresholdRule};
 use crate::forest::ForestParams;
 use crate::format::ReadOptions;
-use crate::input::discover;
+use crate::input::discover::{self, SearchOptions};
 use crate::report::OutputOptions;
 use crate::support::error::{Error, ErrorKind, Result};
 
@@ -17,12 +17,18 @@ impl InputArgs {
         let mut paths = self.paths.clone();
         paths.extend(self.input.iter().cloned());
         if let Some(list) = &self.files_from {
-            paths.extend(discover::read_list(list)?);
+            paths.extend(discover::read_list(list, self.null)?);
             if paths.is_empty() {
                 return Err(Error::new(ErrorKind::NotFound, "the list names no file").at(list));
             }
         }
         Ok(paths)
+    }
+
+    pub(super) fn search(&self) -> SearchOptions {
+        SearchOptions {
+            exclude: self.exclude.clone(),
+        }
     }
 
     pub(super) fn options(&self) -> Result<ReadOptions> {

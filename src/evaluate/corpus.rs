@@ -46,6 +46,7 @@ pub fn measure(job: &Job, labels: &[PathBuf], measures: &Measures) -> Result<Eva
         if results.is_empty() {
             let found = discover::discover(
                 std::slice::from_ref(input),
+                job.search(),
                 &job.output().folder,
                 &WrittenByIsoscan,
                 &CancelToken::default(),
@@ -71,6 +72,7 @@ fn source_of(path: PathBuf) -> Source {
     Source {
         output_stem: PathBuf::new(),
         location: Location::File(path),
+        is_named: true,
     }
 }
 

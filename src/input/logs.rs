@@ -9,7 +9,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::Source;
-use super::discover::PACKED_SUFFIXES;
+
+/// Suffixes that say only how a text is packed.
+pub(super) const PACKED_SUFFIXES: [&str; 6] = ["gz", "zst", "zstd", "bz2", "bzip2", "xz"];
 
 /// What is one log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -484,6 +486,7 @@ mod tests {
         let input = |path: &str| Source {
             location: Location::File(path.into()),
             output_stem: path.into(),
+            is_named: true,
         };
         let inputs = ["b/conn.log.1", "a.csv", "b/conn.log"].map(input).to_vec();
         let logs = |join| {

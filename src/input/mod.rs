@@ -3,10 +3,13 @@
 //! Knows nothing of what the bytes mean.
 
 pub(crate) mod blocks;
+pub(crate) mod candidates;
 pub mod discover;
 pub mod logs;
 pub(crate) mod open;
+mod places;
 pub(crate) mod unpack;
+mod walk;
 pub(crate) mod watch;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +24,8 @@ pub struct Source {
     pub location: Location,
     /// Its outputs' place below the output folder, without an extension: `edge/router-01`.
     pub output_stem: PathBuf,
+    /// Whether the user named it outright, rather than a folder or a pattern that it was found by.
+    pub is_named: bool,
 }
 
 /// Where a source's bytes come from.
@@ -30,6 +35,16 @@ pub enum Location {
     StandardInput,
     /// A file, by the path that the user would recognise.
     File(PathBuf),
+}
+
+impl Location {
+    /// The path, for error texts; `-` for standard input.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::StandardInput => Path::new("-"),
+            Self::File(path) => path,
+        }
+    }
 }
 
 impl Source {
@@ -43,14 +58,11 @@ impl Source {
 
     /// The path, for error texts; `-` for standard input.
     pub fn path(&self) -> &Path {
-        match &self.location {
-            Location::StandardInput => Path::new("-"),
-            Location::File(path) => path,
-        }
+        self.location.path()
     }
 }
 
-/// Something that discovery met and passed over.
+/// Something that discovery met and skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
     /// Its path.

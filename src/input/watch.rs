@@ -242,6 +242,7 @@ mod tests {
         let source = Source {
             location: Location::File(path.clone()),
             output_stem: "x".into(),
+            is_named: true,
         };
         let watch = Watch::new(&CancelToken::new());
         let mut read = Vec::new();

@@ -68,6 +68,7 @@ fn nowhere() -> Source {
     Source {
         location: Location::StandardInput,
         output_stem: PathBuf::new(),
+        is_named: true,
     }
 }
 

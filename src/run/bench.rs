@@ -73,6 +73,7 @@ const STAGES: [&str; 4] = ["read bytes", "ingest", "detect", "draw"];
 pub fn measure(job: &Job, runs: usize) -> Result<Measurements> {
     let found = discover::discover(
         job.inputs(),
+        job.search(),
         &job.output().folder,
         &WrittenByIsoscan,
         &CancelToken::new(),

@@ -24,7 +24,8 @@ pub struct Preview {
 /// Where nothing matches.
 pub fn preview(job: &Job) -> Result<Preview> {
     let (folder, stop) = (&job.output().folder, CancelToken::new());
-    let mut found = discover::discover(job.inputs(), folder, &WrittenByIsoscan, &stop)?;
+    let mut found =
+        discover::discover(job.inputs(), job.search(), folder, &WrittenByIsoscan, &stop)?;
     let sources = with_base_name(std::mem::take(&mut found.sources), job.output())?;
     let sources = sources
         .into_iter()

@@ -41,7 +41,7 @@ pub fn scan(
     let start = Instant::now();
     let options = job.output();
     let folder = &options.folder;
-    let found = discover::discover(job.inputs(), folder, &WrittenByIsoscan, stop)?;
+    let found = discover::discover(job.inputs(), job.search(), folder, &WrittenByIsoscan, stop)?;
     let sources = Arc::new(with_base_name(found.sources, options)?);
     refuse_overwriting(&sources, job)?;
     atomic::prepare_folder(folder)?;
