@@ -377,7 +377,7 @@ mod tests {
                 "{\"score\":2.0}",
                 "--threshold 2",
             ),
-            ("\"trees\":1000", "\"trees\":0", "0 trees"),
+            ("\"trees\":null", "\"trees\":0", "0 trees"),
             ("\"UTC\"", "\"Mars/Base\"", "Mars/Base"),
         ] {
             assert!(text.contains(found), "{text}");

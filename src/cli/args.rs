@@ -304,8 +304,7 @@ pub struct DetectionArgs {
     )]
     pub threshold: Option<f64>,
 
-    /// Number of trees; with more of them, two seeds agree better [default: 1000, or 200 with several
-    /// value columns]
+    /// Grow so many trees [default: the limit of infinitely many; 200 with several value columns]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub trees: Option<NonZeroUsize>,
 

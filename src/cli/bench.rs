@@ -18,7 +18,7 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
         inputs: args.input.all_paths()?,
         search: args.input.search(),
         read: args.input.options()?,
-        detect: args.detection.options(args.input.value_column.len())?,
+        detect: args.detection.options()?,
         output: OutputOptions::default(),
         run: args.running.options(false),
     })?;

@@ -54,7 +54,7 @@ fn job(args: &ScanArgs) -> Result<Job> {
         inputs: args.input.all_paths()?,
         search: args.input.search(),
         read: args.input.options()?,
-        detect: args.detection.options(args.input.value_column.len())?,
+        detect: args.detection.options()?,
         output: args.output.options(),
         run: args.running.options(args.scan.resume),
     })

@@ -43,12 +43,13 @@ impl InputArgs {
 }
 
 impl DetectionArgs {
-    /// The settings for rows of so many value columns.
-    pub(super) fn options(&self, columns: usize) -> Result<DetectOptions> {
-        let trees = self.trees.unwrap_or(ForestParams::default_trees(columns));
+    pub(super) fn options(&self) -> Result<DetectOptions> {
         Ok(DetectOptions {
             detector: self.detector,
-            forest: ForestParams::new(trees.get(), self.sample_size, self.seed)?,
+            forest: match self.trees {
+                Some(trees) => ForestParams::new(trees.get(), self.sample_size, self.seed)?,
+                None => ForestParams::without_trees(self.sample_size, self.seed)?,
+            },
             threshold: match self.threshold {
                 Some(score) => ThresholdRule::Score(score),
                 None => self.contamination,

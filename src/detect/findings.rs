@@ -142,7 +142,7 @@ impl Examiner<'_> {
         match &self.scores.kind {
             Kind::Equal => Ok(()),
             Kind::Values(values) => {
-                self.examine_values(examined, chunk, values);
+                self.examine_values(examined, chunk, values.as_ref());
                 Ok(())
             }
             Kind::Rows(rows) => self.examine_rows(examined, number, chunk, rows),
@@ -152,7 +152,7 @@ impl Examiner<'_> {
         }
     }
 
-    fn examine_values(&self, examined: &mut Examined, chunk: &Chunk, scores: &ValueScores) {
+    fn examine_values(&self, examined: &mut Examined, chunk: &Chunk, scores: &dyn ValueScores) {
         for (row, &value) in chunk.values(0).iter().enumerate() {
             if !(value > self.quiet.0 && value < self.quiet.1) {
                 self.look_at(examined, chunk, row, scores.of(value), 0, self.baselines[0]);

@@ -221,8 +221,10 @@ mod tests {
         let mut values = noise(300);
         values[100] = 9_000.0;
         let other = series(&values);
+        // Between the two highest scores of the first series.
+        let highest = scores.threshold(options(0.0001).threshold).unwrap();
         let judged = model.score(&other).unwrap();
-        let found = judged.findings(ThresholdRule::Score(0.7)).unwrap();
+        let found = judged.findings(ThresholdRule::Score(highest)).unwrap();
         assert_eq!(found.anomalies.timestamps_us, [100_000_000]);
     }
 

@@ -52,9 +52,9 @@ impl Model {
         let learnt = match detector {
             _ if nothing_to_tell(series)?.is_some() => Learnt::Nothing,
             Detector::Value if one_column && options.threshold == ThresholdRule::Auto => {
-                Learnt::Values(ValueModel::inclusive(series, forest)?)
+                Learnt::Values(ValueModel::fit_for_auto_threshold(series, forest)?)
             }
-            Detector::Value if one_column => Learnt::Values(ValueModel::grown(series, forest)?),
+            Detector::Value if one_column => Learnt::Values(ValueModel::fit(series, forest)?),
             Detector::Value => Learnt::Rows(RowModel::fit(series, forest)?),
             Detector::Context => Learnt::Context,
             Detector::Shape => {

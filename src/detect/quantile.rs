@@ -49,6 +49,28 @@ pub(super) fn number_of_rank(
     if known == u64::BITS {
         return Ok(value_of(prefix));
     }
+    let mut keys = collect(series, numbers, prefix, known)?;
+    let (_, key, _) = keys.select_nth_unstable(rank as usize);
+    Ok(value_of(*key))
+}
+
+/// The numbers of two ranks, as [`number_of_rank`]: in one pass where there are few.
+pub(super) fn numbers_of_ranks(
+    series: &Series,
+    numbers: &impl Numbers,
+    ranks: [u64; 2],
+    count: u64,
+) -> Result<[f64; 2]> {
+    if count > FEW {
+        let [first, second] = ranks.map(|rank| number_of_rank(series, numbers, rank, count));
+        return Ok([first?, second?]);
+    }
+    let mut keys = collect(series, numbers, 0, 0)?;
+    Ok(ranks.map(|rank| value_of(*keys.select_nth_unstable(rank as usize).1)))
+}
+
+/// The keys that start with the `known` bits of `prefix`.
+fn collect(series: &Series, numbers: &impl Numbers, prefix: u64, known: u32) -> Result<Vec<u64>> {
     let keys = series.fold(Vec::new, |keys, _, chunk| {
         numbers.each(chunk, |number| {
             let key = key_of(number);
@@ -58,9 +80,7 @@ pub(super) fn number_of_rank(
         });
         Ok(())
     })?;
-    let mut keys = keys.concat();
-    let (_, key, _) = keys.select_nth_unstable(rank as usize);
-    Ok(value_of(*key))
+    Ok(keys.concat())
 }
 
 fn count_next_bits(

@@ -30,7 +30,7 @@ pub(super) enum Kind {
     /// All rows are equal: 0.5.
     Equal,
     /// From the value of a single column.
-    Values(ValueScores),
+    Values(Box<dyn ValueScores>),
     /// From what was kept of each row.
     Rows(RowScores),
     /// The same; what was expected is worked out for the rows that are shown.

@@ -156,17 +156,28 @@ pub(super) fn quantile_of_ranks<E>(
     rate: Contamination,
     of_rank: impl Fn(u64) -> Result<f64, E>,
 ) -> Result<f64, E> {
+    quantile_of_neighbours(rows, rate, |first, second| {
+        Ok([of_rank(first)?, of_rank(second)?])
+    })
+}
+
+/// The same, of which `of_ranks` gives those of two ranks, the second equal to the first or the next.
+pub(super) fn quantile_of_neighbours<E>(
+    rows: u64,
+    rate: Contamination,
+    of_ranks: impl Fn(u64, u64) -> Result<[f64; 2], E>,
+) -> Result<f64, E> {
     // Interpolated as numpy does for its ascending, negated scores, so that borderline rows agree.
     let last = rows.saturating_sub(1);
     let place = last as f64 * rate.rate();
     let rank = place.floor();
     let share = place - rank;
-    let upper = of_rank(rank as u64)?;
-    let lower = of_rank((rank as u64 + 1).min(last))?;
+    let [upper, lower] = of_ranks(rank as u64, (rank as u64 + 1).min(last))?;
     let step = lower - upper;
-    Ok(match share < 0.5 {
-        true => upper + step * share,
-        false => lower - step * (1.0 - share),
+    Ok(if share < 0.5 {
+        upper + step * share
+    } else {
+        lower - step * (1.0 - share)
     })
 }
 

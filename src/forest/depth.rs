@@ -47,7 +47,7 @@ pub(super) const EDGE: u64 = 1 << FRACTION_BITS;
 
 /// The most trees a forest can have without its path sums leaving 64 bits: a path is shorter than
 /// 2^8 edges even for a sample of 2^64 rows.
-pub(super) const MOST_TREES: usize = 1 << (64 - FRACTION_BITS - 8);
+pub(super) const MAX_TREES: usize = 1 << (64 - FRACTION_BITS - 8);
 
 /// What a leaf adds to the path of the points that reach it, by the number of sample rows in it:
 /// [`average_depth`] rounded to 32 fractional bits.

@@ -30,7 +30,7 @@ mod split;
 mod steps;
 pub mod univariate;
 
-pub use infinite::InclusiveForest;
+pub use infinite::{InclusiveForest, InfiniteForest};
 pub use multivariate::MultivariateForest;
 pub use params::{ForestParams, SampleSize};
 pub use sampling::SamplePlan;

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::depth::MOST_TREES;
+use super::depth::MAX_TREES;
 use crate::support::error::{Error, ErrorKind, Result};
 
 /// How many rows each tree is grown on, drawn without replacement.
@@ -103,14 +103,15 @@ impl FromStr for SampleSize {
 /// ```
 /// use isoscan::forest::{ForestParams, SampleSize};
 /// let params = ForestParams::default();
-/// assert_eq!(params.trees().get(), 1000);
+/// assert_eq!(params.trees_wanted(), None);
+/// assert_eq!(params.trees().get(), 200);
 /// assert_eq!(params.sample_size(), SampleSize::Rows(256));
 /// assert_eq!(params.seed(), 42);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Unchecked")]
 pub struct ForestParams {
-    trees: NonZeroUsize,
+    trees: Option<NonZeroUsize>,
     sample_size: SampleSize,
     seed: u64,
 }
@@ -118,7 +119,7 @@ pub struct ForestParams {
 /// Settings as they were stored, before they are checked.
 #[derive(Deserialize)]
 struct Unchecked {
-    trees: usize,
+    trees: Option<usize>,
     sample_size: SampleSize,
     seed: u64,
 }
@@ -127,14 +128,16 @@ impl TryFrom<Unchecked> for ForestParams {
     type Error = Error;
 
     fn try_from(stored: Unchecked) -> Result<Self> {
-        Self::new(stored.trees, stored.sample_size, stored.seed)
+        match stored.trees {
+            Some(trees) => Self::new(trees, stored.sample_size, stored.seed),
+            None => Self::without_trees(stored.sample_size, stored.seed),
+        }
     }
 }
 
-/// Trees on a single column, where more of them cost nothing at scoring.
-const TREES: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
-/// Trees on several columns, where each one costs time at scoring.
-const TREES_ON_SEVERAL_COLUMNS: NonZeroUsize = NonZeroUsize::new(200).unwrap();
+/// Trees of a forest that has to be grown, unless told otherwise. On several columns each one costs time at
+/// scoring.
+const TREES: NonZeroUsize = NonZeroUsize::new(200).unwrap();
 
 impl ForestParams {
     /// Settings for `trees` trees of `sample_size` rows each, drawn from `seed`.
@@ -144,31 +147,39 @@ impl ForestParams {
     /// the sample size is out of range.
     pub fn new(trees: usize, sample_size: SampleSize, seed: u64) -> Result<Self> {
         match NonZeroUsize::new(trees) {
-            Some(trees) if trees.get() <= MOST_TREES => Ok(Self {
-                trees,
+            Some(trees) if trees.get() <= MAX_TREES => Ok(Self {
+                trees: Some(trees),
                 sample_size: sample_size.checked()?,
                 seed,
             }),
             _ => Err(Error::new(
                 ErrorKind::Setting,
-                format!("{trees} trees are outside 1 to {MOST_TREES}"),
+                format!("{trees} trees are outside 1 to {MAX_TREES}"),
             )),
         }
     }
 
-    /// Number of trees for rows of so many columns, unless told otherwise: 1000 for one column, 200 for
-    /// several.
-    pub fn default_trees(columns: usize) -> NonZeroUsize {
-        if columns > 1 {
-            TREES_ON_SEVERAL_COLUMNS
-        } else {
-            TREES
-        }
+    /// Settings that name no number of trees: on a single column the limit of infinitely many is taken, on several
+    /// columns 200 are grown.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Setting`] when the sample size is out of range.
+    pub fn without_trees(sample_size: SampleSize, seed: u64) -> Result<Self> {
+        Ok(Self {
+            trees: None,
+            sample_size: sample_size.checked()?,
+            seed,
+        })
     }
 
-    /// Number of trees.
-    pub fn trees(&self) -> NonZeroUsize {
+    /// The number of trees that was asked for.
+    pub fn trees_wanted(&self) -> Option<NonZeroUsize> {
         self.trees
+    }
+
+    /// Number of trees of a forest that has to be grown: 200 unless asked for otherwise.
+    pub fn trees(&self) -> NonZeroUsize {
+        self.trees.unwrap_or(TREES)
     }
 
     /// Rows per tree.
@@ -183,11 +194,10 @@ impl ForestParams {
 }
 
 impl Default for ForestParams {
-    /// 1000 trees of 256 rows, seed 42. The paper uses 100 trees; ten times as many make two seeds
-    /// agree on the rows they flag, and cost nothing at scoring time on a single feature.
+    /// No number of trees, samples of 256 rows as the paper has them, seed 42.
     fn default() -> Self {
         Self {
-            trees: TREES,
+            trees: None,
             sample_size: SampleSize::default(),
             seed: 42,
         }
@@ -228,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_wrong_number_of_trees_is_named_in_the_error() {
-        for trees in [0, MOST_TREES + 1] {
+        for trees in [0, MAX_TREES + 1] {
             let error = ForestParams::new(trees, SampleSize::default(), 1).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Setting);
             assert!(error.to_string().contains(&trees.to_string()));

@@ -31,6 +31,9 @@ const NEAR: usize = 3;
 /// reads ahead for many values at a time.
 const BLOCK: usize = 32;
 
+/// Values whose intervals are looked up before they are counted: they stay in the fastest cache.
+const COUNTED: usize = 256;
+
 /// A step function with a coarse index over its splits.
 #[derive(Debug, Clone)]
 pub(super) struct Steps<S> {
@@ -165,6 +168,18 @@ impl<S: Copy> Steps<S> {
             self.each_key::<T, true>(values, partners, found);
         } else {
             self.each_key::<T, false>(values, partners, found);
+        }
+    }
+
+    /// Adds to `counts` how many of `values` lie in each interval.
+    pub(super) fn count(&self, values: &[f64], counts: &mut [u64]) {
+        let mut intervals = [0; COUNTED];
+        for values in values.chunks(COUNTED) {
+            let intervals = &mut intervals[..values.len()];
+            self.each(values, intervals, |place, interval, _| *place = interval);
+            for &mut interval in intervals {
+                counts[interval] += 1;
+            }
         }
     }
 

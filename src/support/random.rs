@@ -19,6 +19,8 @@ pub enum Purpose {
     References = 4,
     /// The rows that say what is ordinary.
     Calibration = 5,
+    /// Which row of a stratum serves in which sample.
+    Strata = 6,
 }
 
 /// A random stream: xoshiro256++, whose period no forest can exhaust.
@@ -40,6 +42,12 @@ impl Stream {
     #[inline]
     pub fn bits(&mut self) -> u64 {
         self.0.next_u64()
+    }
+
+    /// A number in [0, 1).
+    #[inline]
+    pub fn unit(&mut self) -> f64 {
+        unit(self.bits())
     }
 
     /// A whole number below `end`, each equally likely. `end` is not 0.

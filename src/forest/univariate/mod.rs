@@ -188,15 +188,7 @@ impl UnivariateForest {
             self.interval_count(),
             "one count for each interval"
         );
-        let mut intervals = [0; COUNTED];
-        for values in values.chunks(COUNTED) {
-            let intervals = &mut intervals[..values.len()];
-            self.steps
-                .each(values, intervals, |place, interval, _| *place = interval);
-            for &mut interval in intervals {
-                counts[interval] += 1;
-            }
-        }
+        self.steps.count(values, counts);
     }
 
     /// The score of all values in interval `interval`.
@@ -243,9 +235,6 @@ impl UnivariateForest {
         (low, high)
     }
 }
-
-/// Values whose intervals are looked up before they are counted: they stay in the fastest cache.
-const COUNTED: usize = 256;
 
 #[cfg(test)]
 mod tests {
