@@ -11,6 +11,7 @@ use crate::detect::{DetectOptions, ThresholdRule};
 use crate::format::ReadOptions;
 use crate::format::timestamp::TimeForm;
 use crate::input::discover::SearchOptions;
+use crate::group::GroupOptions;
 use crate::report::OutputOptions;
 use crate::runtime::limits;
 use crate::support::error::{Error, ErrorKind, Result};
@@ -24,6 +25,8 @@ pub struct Settings {
     pub search: SearchOptions,
     /// How to read them.
     pub read: ReadOptions,
+    /// How records become series.
+    pub group: GroupOptions,
     /// What to look for.
     pub detect: DetectOptions,
     /// What to write.
@@ -75,6 +78,7 @@ impl Settings {
             inputs: inputs.into_iter().map(Into::into).collect(),
             search: SearchOptions::default(),
             read: ReadOptions::default(),
+            group: GroupOptions::default(),
             detect: DetectOptions::default(),
             output: OutputOptions::default(),
             run: RunOptions::default(),
@@ -116,6 +120,7 @@ impl Job {
     fn on_machine(settings: Settings, processors: usize, addresses: Option<u64>) -> Result<Self> {
         check_inputs(&settings.inputs)?;
         check_read(&settings.read)?;
+        check_group(&settings.group)?;
         check_detect(&settings.detect)?;
         check_output(&settings.output)?;
         check_memory(settings.run.max_memory)?;
@@ -138,8 +143,13 @@ impl Job {
         Ok(Self {
             workers,
             max_memory,
-            settings_fingerprint: fingerprint(&(&settings.read, &settings.detect, output))?,
-            judgement_fingerprint: fingerprint(&(&settings.read, judgement))?,
+            settings_fingerprint: fingerprint(&(
+                &settings.read,
+                &settings.group,
+                &settings.detect,
+                output,
+            ))?,
+            judgement_fingerprint: fingerprint(&(&settings.read, &settings.group, judgement))?,
             settings,
         })
     }
@@ -157,6 +167,11 @@ impl Job {
     /// How to read them.
     pub fn read(&self) -> &ReadOptions {
         &self.settings.read
+    }
+
+    /// How records become series.
+    pub fn group(&self) -> &GroupOptions {
+        &self.settings.group
     }
 
     /// What to look for.
@@ -240,6 +255,27 @@ fn check_read(read: &ReadOptions) -> Result<()> {
         if earlier.iter().any(|c| c.eq_ignore_ascii_case(column)) {
             return refuse(format!("--value-column {column} is given twice"));
         }
+    }
+    Ok(())
+}
+
+fn check_group(group: &GroupOptions) -> Result<()> {
+    if !(0.0..=1.0).contains(&group.max_dropped) {
+        return refuse(format!(
+            "--max-dropped {} is outside [0, 1]: it is the largest share of lines that do not fit",
+            group.max_dropped
+        ));
+    }
+    for (_, every_us) in &group.every_us {
+        if *every_us < 1_000_000 || every_us % 1_000_000 != 0 {
+            return refuse(format!(
+                "--every {} us is not a whole number of seconds",
+                every_us
+            ));
+        }
+    }
+    if group.top == 0 {
+        return refuse("--top 0 leaves no entity to judge");
     }
     Ok(())
 }

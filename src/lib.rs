@@ -22,6 +22,7 @@ pub mod evaluate;
 pub mod forest;
 pub mod format;
 pub mod generate;
+pub mod group;
 pub(crate) mod input;
 pub mod report;
 pub mod run;

@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     cli::exit(|| match cli::parse(&arguments)? {
         Command::Scan(args) => cli::scan::run(&args, &arguments),
+        Command::Aggregate(args) => cli::aggregate::run(&args),
         Command::Generate(args) => cli::generate::run(&args),
         Command::Evaluate(args) => cli::evaluate::run(&args),
         Command::Bench(args) => cli::bench::run(&args),

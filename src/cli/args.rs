@@ -1,15 +1,16 @@
 //! What can be typed: commands, and groups of flags that commands share.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::values::parse_size;
+use super::values::{Every, parse_every, parse_size};
 use crate::detect::{Detector, Severity, ThresholdRule};
 use crate::forest::SampleSize;
 use crate::generate::records::{LogFormat, Rotation};
+use crate::group::{By, Measure};
 use crate::report::Graphs;
 use crate::report::chart::{GraphFormat, YScale};
 use crate::report::ScoresFormat;
@@ -39,6 +40,8 @@ pub struct Cli {
 pub enum Command {
     /// Scan logs: a graph and a table of anomalies for each file, and one table for all
     Scan(Box<ScanArgs>),
+    /// Sum record logs into the table of series, one row an entity and bucket of time
+    Aggregate(Box<AggregateArgs>),
     /// Make labelled synthetic traffic for demonstrations, tests and benchmarks
     Generate(GenerateArgs),
     /// Compare a detector's scores and alarms with labelled events: how many found, how many false
@@ -60,6 +63,8 @@ pub struct ScanArgs {
     #[command(flatten)]
     pub input: InputArgs,
     #[command(flatten)]
+    pub records: RecordArgs,
+    #[command(flatten)]
     pub detection: DetectionArgs,
     #[command(flatten)]
     pub output: OutputArgs,
@@ -67,6 +72,26 @@ pub struct ScanArgs {
     pub running: RunningArgs,
     #[command(flatten)]
     pub scan: ScanRunningArgs,
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+/// Arguments of `aggregate`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The table has the columns log, by, entity, timestamp, every and the measures, one row a bucket; 'isoscan scan' reads it, also several as their sum."
+)]
+pub struct AggregateArgs {
+    /// File to write: the ending .parquet or .csv says in which form
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+
+    #[command(flatten)]
+    pub input: InputArgs,
+    #[command(flatten)]
+    pub records: RecordArgs,
+    #[command(flatten)]
+    pub running: RunningArgs,
     #[command(flatten)]
     pub talk: TalkArgs,
 }
@@ -270,6 +295,57 @@ pub struct InputArgs {
     /// Protects against small files that unpack to endless ones. Memory stays bounded in any case.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub max_input_bytes: Option<u64>,
+}
+
+/// How the records of flow and request logs become series.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Record logs")]
+pub struct RecordArgs {
+    /// What to group records by: total, src, dst, port, proto, service, interface, vhost, client, status
+    /// [default: flows total,src,dst; requests total,vhost,client]
+    #[arg(long, value_name = "KEY", value_delimiter = ',')]
+    pub by: Vec<By>,
+
+    /// Length of a bucket, as 5m, or of one key, as src=15m [default: 5m for total, 15m for other keys]
+    ///
+    /// Repeatable. No bucket is shorter than the time that the exporter sums over.
+    #[arg(long, value_name = "DURATION", value_delimiter = ',', value_parser = parse_every)]
+    pub every: Vec<Every>,
+
+    /// What to sum and count: flows, bytes, bytes_out, bytes_in, packets, failed, peers, ports, requests,
+    /// status_4xx, status_5xx [default: by format]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub measure: Vec<Measure>,
+
+    /// Entities of each key that are judged by themselves on a day: those that were most active in the week
+    /// before; the others are summed as '(other)'
+    #[arg(long, value_name = "N", default_value = "1000")]
+    pub top: NonZeroUsize,
+
+    /// Whether flows that are reported twice within one input count twice
+    #[arg(long, value_name = "WHAT", value_enum, default_value = "drop")]
+    pub duplicates: Duplicates,
+
+    /// Each record stands for N, as the exporter sampled 1 in N: amounts and counts are multiplied
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub sampling: NonZeroU64,
+
+    /// Largest share of lines of a record log that do not fit; with more, the input fails
+    #[arg(long, value_name = "SHARE", default_value = "0.2")]
+    pub max_dropped: f64,
+
+    /// Format of record logs, in place of recognition
+    #[arg(long, value_name = "NAME")]
+    pub format: Option<String>,
+}
+
+/// Whether a repeated flow counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Duplicates {
+    /// Once.
+    Drop,
+    /// Each time that it is reported.
+    Keep,
 }
 
 /// What is looked for, and how: shared by all commands that run a detector.

@@ -4,6 +4,7 @@ use super::args::BenchArgs;
 use super::console::print;
 use super::use_threads;
 use crate::config::{Job, Settings};
+use crate::group::GroupOptions;
 use crate::report::OutputOptions;
 use crate::run::bench;
 use crate::support::error::Result;
@@ -19,6 +20,7 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
         search: args.input.search(),
         read: args.input.options()?,
         detect: args.detection.options()?,
+        group: GroupOptions::default(),
         output: OutputOptions::default(),
         run: args.running.options(false),
     })?;

@@ -3,6 +3,7 @@
 //! [`args`] holds what can be typed; each command has a runner in a file of its own, which makes a
 //! [`Job`](crate::config::Job) of the arguments, runs it and prints what it gave.
 
+pub mod aggregate;
 pub mod args;
 pub mod bench;
 pub mod console;

@@ -55,6 +55,7 @@ fn job(args: &ScanArgs) -> Result<Job> {
         search: args.input.search(),
         read: args.input.options()?,
         detect: args.detection.options()?,
+        group: args.records.options()?,
         output: args.output.options(),
         run: args.running.options(args.scan.resume),
     })

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::args::{DetectionArgs, InputArgs, OutputArgs, RunningArgs};
+use super::args::{DetectionArgs, Duplicates, InputArgs, OutputArgs, RecordArgs, RunningArgs};
 use crate::config::RunOptions;
 use crate::detect::{DetectOptions, ThresholdRule};
 use crate::forest::ForestParams;
 use crate::format::ReadOptions;
 use crate::input::discover::{self, SearchOptions};
+use crate::group::GroupOptions;
 use crate::report::OutputOptions;
 use crate::support::error::{Error, ErrorKind, Result};
 
@@ -38,6 +39,21 @@ impl InputArgs {
             timestamp_format: self.timestamp_format.clone(),
             zone: self.timezone.parse()?,
             max_bytes: self.max_input_bytes,
+        })
+    }
+}
+
+impl RecordArgs {
+    pub(super) fn options(&self) -> Result<GroupOptions> {
+        Ok(GroupOptions {
+            by: self.by.clone(),
+            every_us: self.every.clone(),
+            measures: self.measure.clone(),
+            top: self.top.get(),
+            keep_duplicates: self.duplicates == Duplicates::Keep,
+            sampling: self.sampling.get(),
+            max_dropped: self.max_dropped,
+            format: self.format.clone(),
         })
     }
 }

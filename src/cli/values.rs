@@ -4,6 +4,7 @@ use bytesize::ByteSize;
 
 use crate::format::Zone;
 use crate::format::timestamp::TimeForm;
+use crate::group::By;
 
 /// A number of bytes: `1048576`, `512M`, `1.5GiB`. The units are powers of 1024, with or without the `i`.
 ///
@@ -26,6 +27,41 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Length of a bucket in microseconds, of one key or of all.
+pub type Every = (Option<By>, i64);
+
+/// A bucket's length: `5m`, or `src=15m` for one key. Units are s, m (or min), h and d.
+///
+/// # Errors
+/// The rule, where `text` is no such length.
+pub fn parse_every(text: &str) -> Result<Every, String> {
+    let (by, length) = match text.rsplit_once('=') {
+        Some((by, length)) => (Some(by.trim()), length.trim()),
+        None => (None, text.trim()),
+    };
+    let by = by
+        .map(|by| by.parse::<By>().map_err(|error| error.to_string()))
+        .transpose()?;
+    let digits = length.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match length[digits.len()..].to_ascii_lowercase().as_str() {
+        "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => 0,
+    };
+    let seconds = digits
+        .trim()
+        .parse::<u64>()
+        .ok()
+        .and_then(|count| count.checked_mul(unit));
+    // A bucket longer than a year holds nothing to be judged.
+    match seconds {
+        Some(seconds @ 1..=31_622_400) => Ok((by, seconds as i64 * 1_000_000)),
+        _ => Err("expected a length of time such as 30s, 5m, 1h or src=15m".to_owned()),
+    }
+}
+
 /// The instant that `text` names, in microseconds UTC; `None` where its format is not recognised.
 pub fn parse_time(text: &str) -> Option<i64> {
     let form = TimeForm::recognise([text.as_bytes()], Zone::UTC)?;
@@ -35,6 +71,24 @@ pub fn parse_time(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_length_of_a_bucket_is_read_for_all_keys_or_for_one() {
+        assert_eq!(parse_every("5m"), Ok((None, 300_000_000)));
+        assert_eq!(parse_every("src=1h"), Ok((Some(By::Src), 3_600_000_000)));
+        for text in [
+            "",
+            "5",
+            "0s",
+            "-1m",
+            "1.5h",
+            "5 weeks",
+            "what=5m",
+            "999999999d",
+        ] {
+            assert!(parse_every(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn sizes_are_read_with_binary_units() {

@@ -108,11 +108,11 @@ pub struct Dropped {
 }
 
 /// How many dropped rows are named.
-const NAMED_DROPS: usize = 3;
+pub(crate) const NAMED_DROPS: usize = 3;
 
 impl Dropped {
     /// Names a dropped row, where it is one of the first.
-    fn name(&mut self, row: DroppedRow) {
+    pub(crate) fn name(&mut self, row: DroppedRow) {
         if self.first.len() < NAMED_DROPS {
             self.first.push(row);
         }

@@ -1,9 +1,11 @@
 //! The run joins the stages: logs are discovered, read, judged and reported, side by side, results in order.
 
+pub mod aggregate;
 pub mod bench;
 mod log;
 mod preview;
 pub mod progress;
+mod records;
 mod scan;
 mod workers;
 

@@ -46,6 +46,11 @@ impl Memory {
         &self.stop
     }
 
+    /// The whole budget in bytes.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// No limit: nothing ever goes to a scratch file.
     pub fn unlimited() -> Self {
         Self::new(u64::MAX, PathBuf::new())

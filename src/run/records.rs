@@ -1,0 +1,113 @@
+//! Which inputs hold records, and which of them are one log.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::config::Job;
+use crate::format;
+use crate::format::record::RecordOptions;
+use crate::group::intake::Part;
+use crate::input::logs::{Join, into_logs};
+use crate::input::open::{self, Opened};
+use crate::input::watch::Watch;
+use crate::input::{Location, Source};
+use crate::support::calendar::iso_text;
+use crate::support::error::{Error, Result};
+
+/// The parts of one log of records.
+pub(super) struct RecordLog {
+    /// The log's name, as tables show it.
+    pub(super) name: String,
+    /// Its format in words.
+    pub(super) form: String,
+    pub(super) parts: Vec<Part>,
+}
+
+/// The inputs of a run, told apart by what they hold.
+#[derive(Default)]
+pub(super) struct Sorted {
+    /// Logs of records, sorted by name.
+    pub(super) logs: Vec<RecordLog>,
+    /// Tables with a time and numbers.
+    pub(super) series: Vec<Source>,
+    /// What cannot be read.
+    pub(super) failed: Vec<(Source, Error)>,
+    /// What is to be said about single inputs.
+    pub(super) notices: Vec<String>,
+}
+
+/// Looks at the head of each input, and joins the parts of logs.
+pub(super) fn sort(sources: Vec<Source>, job: &Job) -> Sorted {
+    let mut sorted = Sorted::default();
+    let mut recognised: HashMap<Source, format::RecordLog> = HashMap::new();
+    for source in sources {
+        match recognise(&source, job) {
+            Ok(Some(log)) => {
+                if let Some(notice) = log.layout.notice() {
+                    sorted.notices.push(format!("{}: {notice}", source.name()));
+                }
+                recognised.insert(source, log);
+            }
+            Ok(None) => sorted.series.push(source),
+            Err(error) => {
+                let error = error.at(source.path());
+                sorted.failed.push((source, error));
+            }
+        }
+    }
+    let mut inputs: Vec<Source> = recognised.keys().cloned().collect();
+    inputs.sort();
+    let kind = |source: &Source| recognised.get(source).map_or("", |log| log.format);
+    for log in into_logs(inputs, Join::Rotated, kind) {
+        let parts: Vec<Part> = log
+            .parts
+            .into_iter()
+            .filter_map(|source| {
+                let layout = Arc::clone(&recognised.get(&source)?.layout);
+                Some(Part { source, layout })
+            })
+            .collect();
+        let form = parts.first().map(|part| part.layout.describe());
+        sorted.logs.push(RecordLog {
+            name: log.name,
+            form: form.unwrap_or_default(),
+            parts,
+        });
+    }
+    sorted.logs.sort_by(|a, b| a.name.cmp(&b.name));
+    sorted
+}
+
+/// The format of record logs that an input has, if it has one.
+fn recognise(source: &Source, job: &Job) -> Result<Option<format::RecordLog>> {
+    let (year, month) = last_change(source);
+    let options = RecordOptions {
+        zone: job.read().zone,
+        year,
+        last_month: Some(month),
+    };
+    match open::open(source, &Watch::default(), job.read().max_bytes)? {
+        Opened::Text(text) => {
+            format::recognise_records(text.head(), job.group().format.as_deref(), &options)
+        }
+        Opened::Parquet(_) => Ok(None),
+    }
+}
+
+/// Year and month of the last change of an input: times without a year are told by them.
+fn last_change(source: &Source) -> (i32, u32) {
+    let changed = match &source.location {
+        Location::File(path) => std::fs::metadata(path)
+            .and_then(|about| about.modified())
+            .ok(),
+        Location::StandardInput => None,
+    };
+    let changed = changed.unwrap_or_else(std::time::SystemTime::now);
+    let since = changed
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    let text = iso_text(since.as_micros() as i64);
+    let number = |range| text.get(range).and_then(|digits: &str| digits.parse().ok());
+    let year = number(0..4).map_or(1970, |year: u32| year as i32);
+    (year, number(5..7).unwrap_or(1))
+}
