@@ -99,7 +99,9 @@ def zeek_tsv(lines):
         good = good and all(cells.get(name, unset) == unset or is_number(cells[name]) for name in whole)
         good = good and (cells.get(b"duration", unset) == unset or is_seconds(cells[b"duration"]))
         records, dropped = records + good, dropped + (not good)
-    return ("refused" if path != b"conn" else "zeek", records, dropped, other)
+    if path != b"conn" and not records:
+        return ("refused", 0, 0, 0)
+    return ("zeek", records, dropped, other)
 
 
 def as_objects(lines):

@@ -3,9 +3,9 @@
 //! In: bytes of one line. Out: numbers and [`Endpoint`]s. Knows no format: which field lies where is for the format to say.
 
 use std::borrow::Cow;
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::record::{Endpoint, Identity, Record, RecordSink};
 use super::timestamp::decimal_us;
@@ -89,25 +89,111 @@ pub(super) fn find(text: &[u8], from: usize, byte: u8) -> Option<usize> {
     const LOW: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let pattern = LOW * u64::from(byte);
-    let mut at = from;
-    while let Some(bytes) = text.get(at..at + 8) {
-        let Ok(bytes) = bytes.try_into() else { break };
-        let differing = u64::from_le_bytes(bytes) ^ pattern;
+    let text = text.get(from..)?;
+    let (words, rest) = text.as_chunks::<8>();
+    for (number, bytes) in words.iter().enumerate() {
+        let differing = u64::from_le_bytes(*bytes) ^ pattern;
         // The lowest zero byte of `differing` has its high bit set here; higher ones may be wrong.
         let found = differing.wrapping_sub(LOW) & !differing & HIGH;
         if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
+            return Some(from + number * 8 + found.trailing_zeros() as usize / 8);
         }
-        at += 8;
     }
-    let rest = text.get(at..)?;
-    Some(at + rest.iter().position(|&other| other == byte)?)
+    let place = rest.iter().position(|&other| other == byte)?;
+    Some(from + words.len() * 8 + place)
+}
+
+/// Where the cells of a line end. One walk over the line finds all separators, which costs less than a search for each.
+#[derive(Debug, Default)]
+pub(super) struct Cells {
+    /// The place of each separator, then the length of the line; what follows is left from longer lines.
+    ends: Vec<u32>,
+    count: usize,
+}
+
+impl Cells {
+    /// Finds the cells of `line`, which is shorter than 4 GiB as any block is.
+    #[inline]
+    pub(super) fn split(&mut self, line: &[u8], separator: u8) {
+        const LOW: u64 = 0x0101_0101_0101_0101;
+        const LOW_BITS: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+        let pattern = LOW * u64::from(separator);
+        if self.ends.len() <= line.len() {
+            self.ends.resize(line.len() + 1, 0);
+        }
+        let ends = &mut self.ends[..];
+        let mut count = 0;
+        let mut put = |end: usize| {
+            if let Some(place) = ends.get_mut(count) {
+                *place = end as u32;
+                count += 1;
+            }
+        };
+        let (words, rest) = line.as_chunks::<8>();
+        for (number, bytes) in words.iter().enumerate() {
+            let differing = u64::from_le_bytes(*bytes) ^ pattern;
+            // The high bit of each byte that does not differ, exactly: no carry leaves a byte.
+            let mut found = !(((differing & LOW_BITS) + LOW_BITS) | differing | LOW_BITS);
+            while found != 0 {
+                put(number * 8 + found.trailing_zeros() as usize / 8);
+                found &= found - 1;
+            }
+        }
+        let start = words.len() * 8;
+        for (at, byte) in rest.iter().enumerate() {
+            if *byte == separator {
+                put(start + at);
+            }
+        }
+        put(line.len());
+        self.count = count;
+    }
+
+    /// How many cells there are.
+    #[inline]
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Start and end of a cell in the line; an empty range at 0 where there is none.
+    #[inline(always)]
+    pub(super) fn range(&self, cell: usize) -> (usize, usize) {
+        if cell >= self.count {
+            return (0, 0);
+        }
+        let start = if cell == 0 {
+            0
+        } else {
+            self.ends[cell - 1] as usize + 1
+        };
+        (start, self.ends[cell] as usize)
+    }
 }
 
 /// The whole number in `text`: decimal digits and nothing else, at most `u64::MAX`.
 #[inline]
 pub(super) fn number(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || text.len() > 20 {
+    if text.len() > 19 {
+        return long_number(text);
+    }
+    if text.is_empty() {
+        return None;
+    }
+    let mut number = 0_u64;
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number * 10 + u64::from(digit);
+    }
+    Some(number)
+}
+
+/// The same for twenty digits, which may be too many.
+#[cold]
+fn long_number(text: &[u8]) -> Option<u64> {
+    if text.len() > 20 {
         return None;
     }
     let mut number = 0_u64;
@@ -162,8 +248,14 @@ fn plain_seconds_us(text: &[u8]) -> Option<i64> {
 /// A number since 1970 as microseconds, its unit by its size: seconds, milliseconds, microseconds or nanoseconds, also with
 /// a fraction.
 pub(super) fn epoch_us(text: &[u8]) -> Option<i64> {
-    let whole = memchr::memchr(b'.', text).map_or(text, |point| &text[..point]);
-    let number_us = match number(whole)? {
+    let whole = match number(text) {
+        Some(whole) => whole,
+        None => {
+            let point = memchr::memchr(b'.', text)?;
+            number(&text[..point])?
+        }
+    };
+    let number_us = match whole {
         whole if whole < 100_000_000_000 => return seconds_us(text),
         whole if whole < 100_000_000_000_000 => whole.checked_mul(1_000)?,
         whole if whole < 100_000_000_000_000_000 => whole,
@@ -328,35 +420,42 @@ pub(super) fn unique(id: &[u8], start_us: i64) -> Identity {
 }
 
 /// A flow that is told by all that is known of it, reported by `witness` (an interface, an exporter).
+#[inline]
 pub(super) fn witnessed(record: &Record<'_>, witness: &[u8]) -> Identity {
-    let mut hash = Xxh3::new();
+    let mut all = [0_u8; 96];
+    let mut at = 0;
+    let mut put = |bytes: &[u8]| {
+        if let Some(place) = all.get_mut(at..at + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+        at += bytes.len();
+    };
     for endpoint in [record.src, record.dst] {
         match endpoint {
-            Endpoint::Unknown => hash.update(&[0]),
-            Endpoint::V4(address) => hash.update(&address),
-            Endpoint::V6(address) => hash.update(&address),
-            Endpoint::Name(name) => hash.update(name),
+            Endpoint::Unknown => put(&[0; 16]),
+            Endpoint::V4(address) => put(&Ipv4Addr::from(address).to_ipv6_mapped().octets()),
+            Endpoint::V6(address) => put(&address),
+            Endpoint::Name(name) => put(&u128::from(xxh3_64(name)).to_le_bytes()),
         }
-        // A byte behind each, so that no two pairs of texts run together into the same bytes.
-        hash.update(&[0xff]);
     }
-    for port in [record.src_port, record.dst_port] {
-        hash.update(&port.map_or(u32::MAX, u32::from).to_le_bytes());
-    }
-    for time in [record.start_us, record.end_us] {
-        hash.update(&time.to_le_bytes());
-    }
-    for amount in [
+    // A missing port is none of the ports that there are.
+    let port = |port: Option<u16>| port.map_or(u32::MAX, u32::from);
+    put(&port(record.src_port).to_le_bytes());
+    put(&port(record.dst_port).to_le_bytes());
+    for number in [
+        record.start_us as u64,
+        record.end_us as u64,
         record.packets_out,
         record.packets_in,
         record.bytes_out,
         record.bytes_in,
     ] {
-        hash.update(&amount.to_le_bytes());
+        put(&number.to_le_bytes());
     }
-    hash.update(record.proto);
+    let proto = &record.proto[..record.proto.len().min(8)];
+    put(proto);
     Identity::Witnessed {
-        flow: hash.digest(),
+        flow: xxh3_64(&all),
         witness: xxh3_64(witness),
     }
 }
@@ -365,7 +464,6 @@ pub(super) fn witnessed(record: &Record<'_>, witness: &[u8]) -> Identity {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::net::Ipv4Addr;
 
     #[test]
     fn lines_end_with_or_without_a_carriage_return_and_the_last_without_both() {
@@ -511,6 +609,19 @@ mod tests {
         fn addresses_are_written_and_read_again(v4 in any::<[u8; 4]>(), v6 in any::<[u8; 16]>()) {
             prop_assert_eq!(ipv4(Ipv4Addr::from(v4).to_string().as_bytes()), Some(v4));
             prop_assert_eq!(ipv6(Ipv6Addr::from(v6).to_string().as_bytes()), Some(v6));
+        }
+
+        #[test]
+        fn cells_are_split_as_the_standard_library_splits_them(line in proptest::collection::vec(prop_oneof![Just(9_u8), 8_u8..11, any::<u8>()], 0..60)) {
+            let mut cells = Cells::default();
+            cells.split(&line, 9);
+            let found: Vec<&[u8]> = (0..cells.count()).map(|cell| {
+                let (start, end) = cells.range(cell);
+                &line[start..end]
+            }).collect();
+            let expected: Vec<&[u8]> = line.split(|byte| *byte == 9).collect();
+            prop_assert_eq!(found, expected);
+            prop_assert_eq!(cells.range(cells.count()), (0, 0));
         }
 
         #[test]

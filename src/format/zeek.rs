@@ -173,8 +173,10 @@ struct Tsv {
     unset: Vec<u8>,
     /// What `#path` says: `conn`.
     path: Vec<u8>,
-    /// Up to the last column that is needed.
-    columns: Vec<Column>,
+    /// The columns that are needed, with their places.
+    columns: Vec<(Column, usize)>,
+    /// Fewest fields of a row: up to the last column that is needed.
+    min_fields: usize,
     is_relative: bool,
 }
 
@@ -184,6 +186,7 @@ fn recognise_tsv(lines: &[&[u8]]) -> Result<Arc<dyn Layout>> {
         unset: b"-".to_vec(),
         path: b"conn".to_vec(),
         columns: Vec::new(),
+        min_fields: 0,
         is_relative: false,
     };
     let mut first_row = None;
@@ -200,12 +203,18 @@ fn recognise_tsv(lines: &[&[u8]]) -> Result<Arc<dyn Layout>> {
     if layout.path != b"conn" {
         return Err(other_log(&layout.path));
     }
-    if !layout.columns.contains(&Column::Time) {
+    if !layout
+        .columns
+        .iter()
+        .any(|(column, _)| *column == Column::Time)
+    {
         let text = "a Zeek log whose #fields line is missing or names no ts";
         return Err(Error::new(ErrorKind::Format, text));
     }
     let mut time = TimeForm::epoch(EpochUnit::Seconds).parser();
-    if let Some(Ok((connection, _))) = first_row.map(|row| layout.connection(row, &mut time)) {
+    if let Some(Ok((connection, _))) =
+        first_row.map(|row| layout.connection(row, &mut time, &mut fields::Cells::default()))
+    {
         layout.is_relative = connection.record.start_us < RELATIVE_BELOW_US;
     }
     Ok(Arc::new(layout))
@@ -234,45 +243,42 @@ impl Tsv {
             b"#path" => self.path = value.trim_ascii().to_vec(),
             b"#fields" => {
                 let names = value.split(|byte| *byte == self.separator);
-                self.columns = names.map(Column::named).collect();
-                let is_needed = |column: &Column| *column != Column::Skipped;
-                let needed = self
-                    .columns
-                    .iter()
-                    .rposition(is_needed)
-                    .map_or(0, |last| last + 1);
-                self.columns.truncate(needed);
+                let columns = names
+                    .enumerate()
+                    .map(|(place, name)| (Column::named(name), place));
+                self.columns = columns
+                    .filter(|(column, _)| *column != Column::Skipped)
+                    .collect();
+                self.min_fields = self.columns.last().map_or(0, |(_, last)| last + 1);
             }
             _ => {}
         }
     }
 
-    /// The connection in a row, and its uid.
+    /// The connection in a row, and its uid. `cells` is a scratch buffer.
     #[inline]
     fn connection<'a>(
         &self,
         line: &'a [u8],
         time: &mut TimeParser,
+        cells: &mut fields::Cells,
     ) -> Result<(Connection<'a>, &'a [u8]), Fault<'a>> {
         let mut connection = Connection::default();
         let mut uid: &[u8] = b"";
         let mut has_time = false;
-        let mut start = 0;
+        cells.split(line, self.separator);
+        if cells.count() < self.min_fields {
+            return Err(Fault::Short(cells.count(), self.min_fields));
+        }
         let unset_first = self.unset.first().copied();
-        for (place, &column) in self.columns.iter().enumerate() {
-            let end = match fields::find(line, start, self.separator) {
-                Some(end) => end,
-                None if place + 1 == self.columns.len() && start <= line.len() => line.len(),
-                None => return Err(Fault::Short(place + 1, self.columns.len())),
-            };
+        for &(column, place) in &self.columns {
+            let (start, end) = cells.range(place);
             let text = &line[start..end];
             let number = |name| {
                 fields::number_at(line, start, end).ok_or(Fault::Wrong(name, text.into(), WHOLE))
             };
             let record = &mut connection.record;
-            if column != Column::Skipped
-                && (text.first().copied() != unset_first || text != self.unset)
-            {
+            if text.first().copied() != unset_first || text != self.unset {
                 match column {
                     Column::Skipped => {}
                     Column::Time => {
@@ -310,7 +316,6 @@ impl Tsv {
                     }
                 }
             }
-            start = end + 1;
         }
         if has_time {
             Ok((connection, uid))
@@ -354,6 +359,7 @@ impl Layout for Tsv {
     fn read(&self, block: &[u8], sink: &mut dyn RecordSink) {
         let mut layout = Cow::Borrowed(self);
         let mut time = TimeForm::epoch(EpochUnit::Seconds).parser();
+        let mut cells = fields::Cells::default();
         for (offset, line) in fields::lines(block) {
             if is_head(line) {
                 layout.to_mut().read_head(line);
@@ -362,7 +368,7 @@ impl Layout for Tsv {
             } else if layout.path != b"conn" {
                 sink.other();
             } else {
-                match layout.connection(line, &mut time) {
+                match layout.connection(line, &mut time, &mut cells) {
                     Ok((connection, uid)) => connection.finish(uid, sink),
                     Err(fault) => sink.dropped(offset, &|| fault.reason()),
                 }
@@ -399,161 +405,214 @@ struct JsonLines {
 
 fn recognise_json(lines: &[&[u8]]) -> Result<Option<Arc<dyn Layout>>> {
     let mut other_path = None;
-    let (mut epoch, mut iso) = time_parsers();
+    let (mut keys, mut times) = (json::Keys::default(), Times::new());
     for line in lines {
-        match connection(line, &mut epoch, &mut iso) {
-            Ok(Line::Connection(connection)) => {
-                let is_relative = connection.connection.record.start_us < RELATIVE_BELOW_US;
+        match read_object(line, &mut keys, &mut times) {
+            Ok((object, Line::Connection)) => {
+                let is_relative = object.connection.record.start_us < RELATIVE_BELOW_US;
                 return Ok(Some(Arc::new(JsonLines { is_relative })));
             }
-            Ok(Line::OtherLog(path)) => other_path = other_path.or(Some(path)),
-            Ok(Line::Unknown) | Err(_) => {}
+            Ok((_, Line::OtherLog(path))) => other_path = other_path.or(Some(path)),
+            Ok((_, Line::Unknown)) | Err(_) => {}
         }
     }
     match other_path {
-        Some(path) => Err(other_log(&path)),
+        Some(path) => Err(other_log(path)),
         None => Ok(None),
     }
 }
 
+/// What a key of an object says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Key {
+    Field(Column),
+    /// Which of Zeek's logs the line belongs to.
+    Path,
+    /// The object with the addresses and ports.
+    Id,
+    /// Nothing but that the line is a connection: Zeek's other logs do not have it.
+    Mark,
+}
+
+impl Key {
+    fn named(name: &[u8]) -> Self {
+        match name {
+            b"_path" => Self::Path,
+            b"id" => Self::Id,
+            b"history" | b"missed_bytes" | b"local_orig" => Self::Mark,
+            _ => Self::Field(Column::named(name)),
+        }
+    }
+}
+
+/// A connection as it is read from an object.
+#[derive(Default)]
+struct Object<'a> {
+    connection: Connection<'a>,
+    uid: &'a [u8],
+    path: Option<&'a [u8]>,
+    has_time: bool,
+    has_host: bool,
+    is_connection: bool,
+    fault: Option<Fault<'a>>,
+}
+
 /// What a line of JSON is.
 enum Line<'a> {
-    Connection(Box<JsonConnection<'a>>),
+    Connection,
     /// A line of another of Zeek's logs, by its `_path`; without one, `other`.
-    OtherLog(Cow<'a, [u8]>),
+    OtherLog(&'a [u8]),
     /// Not written by Zeek.
     Unknown,
 }
 
-/// A connection whose texts may have been built anew, where they had escapes.
-#[derive(Default)]
-struct JsonConnection<'a> {
-    connection: Connection<'a>,
-    src: Cow<'a, [u8]>,
-    dst: Cow<'a, [u8]>,
-    uid: Cow<'a, [u8]>,
-    proto: Cow<'a, [u8]>,
-    service: Cow<'a, [u8]>,
-}
-
-fn time_parsers() -> (TimeParser, TimeParser) {
-    (
-        TimeForm::epoch(EpochUnit::Seconds).parser(),
-        TimeForm::iso(Zone::UTC).parser(),
-    )
-}
-
-fn connection<'a>(
-    line: &'a [u8],
-    epoch: &mut TimeParser,
-    iso: &mut TimeParser,
-) -> Result<Line<'a>, Fault<'a>> {
-    let mut found = JsonConnection::default();
-    let (mut has_time, mut has_host, mut is_connection) = (false, false, false);
-    let mut path = None;
-    let mut fault = None;
-    let walked = json::walk(line, |key, value| {
-        let mut take = |key: &[u8], value: json::Value<'a>| {
-            let column = match key {
-                b"_path" => {
-                    path = Some(value.text());
-                    return Ok(());
-                }
-                b"history" | b"missed_bytes" | b"local_orig" => {
-                    is_connection = true;
-                    return Ok(());
-                }
-                _ => Column::named(key),
-            };
-            if column == Column::Skipped {
-                return Ok(());
-            }
-            let text = value.text();
-            if text.is_empty() || *text == *b"-" {
-                return Ok(());
-            }
-            let inner = &mut found.connection;
-            let record = &mut inner.record;
-            let number = |name, text: Cow<'a, [u8]>| match fields::number(&text) {
-                Some(number) => Ok(number),
-                None => value.number().ok_or(Fault::Wrong(name, text, WHOLE)),
-            };
-            match column {
-                Column::Skipped => {}
-                Column::Time => {
-                    let time = if text.contains(&b'T') {
-                        iso.parse(&text)
-                    } else {
-                        epoch.parse(&text)
-                    };
-                    record.start_us = time.ok_or(Fault::Wrong("ts", text, "a time"))?;
-                    has_time = true;
-                }
-                Column::Uid => found.uid = text,
-                Column::OrigHost => (found.src, has_host) = (text, true),
-                Column::RespHost => found.dst = text,
-                Column::OrigPort => {
-                    record.src_port = u16::try_from(number("id.orig_p", text)?).ok();
-                }
-                Column::RespPort => {
-                    record.dst_port = u16::try_from(number("id.resp_p", text)?).ok();
-                }
-                Column::Proto => found.proto = text,
-                Column::Service => found.service = text,
-                Column::Duration => {
-                    inner.duration_us =
-                        fields::seconds_us(&text).ok_or(Fault::Wrong("duration", text, SECONDS))?;
-                }
-                Column::OrigBytes => inner.orig_bytes = number("orig_bytes", text)?,
-                Column::RespBytes => inner.resp_bytes = number("resp_bytes", text)?,
-                Column::State => {
-                    record.failed = is_failed(&text);
-                    is_connection = true;
-                }
-                Column::OrigPackets => {
-                    record.packets_out = number("orig_pkts", text)?;
-                    is_connection = true;
-                }
-                Column::OrigIpBytes => inner.orig_ip_bytes = Some(number("orig_ip_bytes", text)?),
-                Column::RespPackets => record.packets_in = number("resp_pkts", text)?,
-                Column::RespIpBytes => inner.resp_ip_bytes = Some(number("resp_ip_bytes", text)?),
-            }
-            Ok(())
-        };
-        if key == "id" {
-            value.walk(|key, value| {
-                let key = match key {
-                    "orig_h" => "id.orig_h",
-                    "orig_p" => "id.orig_p",
-                    "resp_h" => "id.resp_h",
-                    "resp_p" => "id.resp_p",
-                    _ => return true,
-                };
-                fault = fault.take().or(take(key.as_bytes(), value).err());
-                true
-            });
-        } else {
-            fault = fault.take().or(take(key.as_bytes(), value).err());
+impl<'a> Object<'a> {
+    #[inline]
+    fn take(
+        &mut self,
+        column: Column,
+        value: json::Value<'a>,
+        times: &mut Times,
+    ) -> Result<(), Fault<'a>> {
+        let text = value.plain();
+        if text.is_empty() || text == b"-" {
+            return Ok(());
         }
+        let inner = &mut self.connection;
+        let record = &mut inner.record;
+        let number = |name| value.number().ok_or(Fault::Wrong(name, text.into(), WHOLE));
+        match column {
+            Column::Skipped => {}
+            Column::Time => {
+                record.start_us =
+                    times
+                        .parse(text)
+                        .ok_or(Fault::Wrong("ts", text.into(), "a time"))?;
+                self.has_time = true;
+            }
+            Column::Uid => self.uid = text,
+            Column::OrigHost => {
+                record.src = fields::endpoint(text);
+                self.has_host = true;
+            }
+            Column::RespHost => record.dst = fields::endpoint(text),
+            Column::OrigPort => record.src_port = u16::try_from(number("id.orig_p")?).ok(),
+            Column::RespPort => record.dst_port = u16::try_from(number("id.resp_p")?).ok(),
+            Column::Proto => record.proto = proto(text),
+            Column::Service => record.service = text,
+            Column::Duration => {
+                inner.duration_us = fields::seconds_us(text).ok_or(Fault::Wrong(
+                    "duration",
+                    text.into(),
+                    SECONDS,
+                ))?;
+            }
+            Column::OrigBytes => inner.orig_bytes = number("orig_bytes")?,
+            Column::RespBytes => inner.resp_bytes = number("resp_bytes")?,
+            Column::State => {
+                record.failed = is_failed(text);
+                self.is_connection = true;
+            }
+            Column::OrigPackets => {
+                record.packets_out = number("orig_pkts")?;
+                self.is_connection = true;
+            }
+            Column::OrigIpBytes => inner.orig_ip_bytes = Some(number("orig_ip_bytes")?),
+            Column::RespPackets => record.packets_in = number("resp_pkts")?,
+            Column::RespIpBytes => inner.resp_ip_bytes = Some(number("resp_ip_bytes")?),
+        }
+        Ok(())
+    }
+
+    /// Takes a key of the object; the first fault is kept, since the line may belong to another log.
+    #[inline]
+    fn take_key(&mut self, key: Key, value: json::Value<'a>, times: &mut Times) {
+        match key {
+            Key::Field(Column::Skipped) => {}
+            Key::Field(column) => {
+                if let Err(fault) = self.take(column, value, times)
+                    && self.fault.is_none()
+                {
+                    self.fault = Some(fault);
+                }
+            }
+            Key::Path => self.path = Some(value.plain()),
+            Key::Mark => self.is_connection = true,
+            Key::Id => value.walk(|key, value| {
+                let column = match key {
+                    "orig_h" => Column::OrigHost,
+                    "orig_p" => Column::OrigPort,
+                    "resp_h" => Column::RespHost,
+                    "resp_p" => Column::RespPort,
+                    _ => Column::Skipped,
+                };
+                self.take_key(Key::Field(column), value, times);
+                true
+            }),
+        }
+    }
+
+    /// What the line turned out to be, once all its keys are taken.
+    fn kind(&mut self) -> Result<Line<'a>, Fault<'a>> {
+        let looks_like_zeek = self.has_time && self.has_host && !self.uid.is_empty();
+        match self.path {
+            Some(path) if path != b"conn" => return Ok(Line::OtherLog(path)),
+            None if looks_like_zeek && !self.is_connection => return Ok(Line::OtherLog(b"other")),
+            _ => {}
+        }
+        if let Some(fault) = self.fault.take() {
+            return Err(fault);
+        }
+        if self.path.is_none() && !(self.is_connection && self.has_host) {
+            return Ok(Line::Unknown);
+        }
+        if self.has_time {
+            Ok(Line::Connection)
+        } else {
+            Err(Fault::Missing("ts"))
+        }
+    }
+}
+
+/// Reads `ts`: seconds since 1970, or ISO 8601.
+struct Times {
+    epoch: TimeParser,
+    iso: TimeParser,
+}
+
+impl Times {
+    fn new() -> Self {
+        Self {
+            epoch: TimeForm::epoch(EpochUnit::Seconds).parser(),
+            iso: TimeForm::iso(Zone::UTC).parser(),
+        }
+    }
+
+    #[inline]
+    fn parse(&mut self, text: &[u8]) -> Option<i64> {
+        if text.get(10) == Some(&b'T') {
+            self.iso.parse_fast(text)
+        } else {
+            self.epoch.parse_fast(text)
+        }
+    }
+}
+
+/// Reads a line of JSON.
+#[inline]
+fn read_object<'a>(
+    line: &'a [u8],
+    keys: &mut json::Keys<Key>,
+    times: &mut Times,
+) -> Result<(Object<'a>, Line<'a>), Fault<'a>> {
+    let mut object = Object::default();
+    json::walk_known(line, keys, Key::named, |key, value| {
+        object.take_key(key, value, times);
         true
-    });
-    walked.map_err(Fault::Other)?;
-    let is_other = path.as_deref().is_some_and(|path| path != b"conn");
-    if is_other
-        || (has_time && has_host && !found.uid.is_empty() && path.is_none() && !is_connection)
-    {
-        return Ok(Line::OtherLog(path.unwrap_or(Cow::Borrowed(b"other"))));
-    }
-    if let Some(fault) = fault {
-        return Err(fault);
-    }
-    if path.is_none() && !(is_connection && has_host) {
-        return Ok(Line::Unknown);
-    }
-    if !has_time {
-        return Err(Fault::Missing("ts"));
-    }
-    Ok(Line::Connection(Box::new(found)))
+    })
+    .map_err(Fault::Other)?;
+    let kind = object.kind()?;
+    Ok((object, kind))
 }
 
 impl Layout for JsonLines {
@@ -570,21 +629,14 @@ impl Layout for JsonLines {
     }
 
     fn read(&self, block: &[u8], sink: &mut dyn RecordSink) {
-        let (mut epoch, mut iso) = time_parsers();
+        let (mut keys, mut times) = (json::Keys::default(), Times::new());
         for (offset, line) in fields::lines(block) {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            match connection(line, &mut epoch, &mut iso) {
-                Ok(Line::Connection(found)) => {
-                    let mut connection = found.connection;
-                    connection.record.src = fields::endpoint(&found.src);
-                    connection.record.dst = fields::endpoint(&found.dst);
-                    connection.record.proto = proto(&found.proto);
-                    connection.record.service = &found.service;
-                    connection.finish(&found.uid, sink);
-                }
-                Ok(Line::OtherLog(_) | Line::Unknown) => sink.other(),
+            match read_object(line, &mut keys, &mut times) {
+                Ok((object, Line::Connection)) => object.connection.finish(object.uid, sink),
+                Ok((_, Line::OtherLog(_) | Line::Unknown)) => sink.other(),
                 Err(fault) => sink.dropped(offset, &|| fault.reason()),
             }
         }
