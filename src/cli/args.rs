@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::values::{Every, parse_every, parse_size};
+use super::values::{Every, parse_count, parse_every, parse_size};
 use crate::detect::{Detector, Severity, ThresholdRule};
 use crate::forest::SampleSize;
 use crate::generate::records::{LogFormat, Rotation};
 use crate::group::{By, Measure};
 use crate::report::Graphs;
-use crate::report::chart::{GraphFormat, YScale};
 use crate::report::ScoresFormat;
+use crate::report::chart::{GraphFormat, YScale};
 
 /// Scans archives of network-traffic logs for anomalies: floods, data being carried off, services
 /// gone silent
@@ -128,7 +128,7 @@ pub struct EvaluateArgs {
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// Runs of each stage; the medians are reported
-    #[arg(long, value_name = "N", default_value = "5")]
+    #[arg(long, value_name = "N", value_parser = parse_count, default_value = "5")]
     pub runs: NonZeroUsize,
 
     /// Print the measurements as JSON
@@ -381,7 +381,7 @@ pub struct DetectionArgs {
     pub threshold: Option<f64>,
 
     /// Grow so many trees [default: the limit of infinitely many; 200 with several value columns]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = parse_count, allow_negative_numbers = true)]
     pub trees: Option<NonZeroUsize>,
 
     /// Rows that each tree sees: a count, or a share of all rows such as 0.1

@@ -140,7 +140,7 @@ mod tests {
             ("scan x -c 0", "0 is outside (0, 0.5]"),
             ("scan x -c -1", "-1 is outside (0, 0.5]"),
             ("scan x -c NaN", "NaN is outside (0, 0.5]"),
-            ("scan x -c few", "\"few\" is no number"),
+            ("scan x -c few", "\"few\" is not a number"),
             ("scan x --trees 0", "'0' for '--trees <N>'"),
             ("scan x --sample-size 0", "--sample-size"),
             ("scan x --timezone Mars/Base", "Mars/Base"),

@@ -7,8 +7,8 @@ use crate::config::RunOptions;
 use crate::detect::{DetectOptions, ThresholdRule};
 use crate::forest::ForestParams;
 use crate::format::ReadOptions;
-use crate::input::discover::{self, SearchOptions};
 use crate::group::GroupOptions;
+use crate::input::discover::{self, SearchOptions};
 use crate::report::OutputOptions;
 use crate::support::error::{Error, ErrorKind, Result};
 

@@ -1,5 +1,7 @@
 //! Values that are more than one word or number: sizes and times.
 
+use std::num::NonZeroUsize;
+
 use bytesize::ByteSize;
 
 use crate::format::Zone;
@@ -60,6 +62,15 @@ pub fn parse_every(text: &str) -> Result<Every, String> {
         Some(seconds @ 1..=31_622_400) => Ok((by, seconds as i64 * 1_000_000)),
         _ => Err("expected a length of time such as 30s, 5m, 1h or src=15m".to_owned()),
     }
+}
+
+/// A whole number from 1 on.
+///
+/// # Errors
+/// The rule, where `text` is not such a number.
+pub fn parse_count(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number, at least 1".to_owned())
 }
 
 /// The instant that `text` names, in microseconds UTC; `None` where its format is not recognised.

@@ -114,7 +114,7 @@ impl FromStr for Severity {
             let known = Self::ALL.map(Self::name).join(", ");
             Error::new(
                 ErrorKind::Setting,
-                format!("severity \"{name}\" is none of {known}"),
+                format!("severity \"{name}\" is not one of {known}"),
             )
         })
     }

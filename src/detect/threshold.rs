@@ -50,7 +50,9 @@ impl FromStr for Contamination {
         let rate = text.trim().parse().map_err(|_| {
             Error::new(
                 ErrorKind::Setting,
-                format!("\"{text}\" is no number: a share of rows in (0, 0.5], or auto, is wanted"),
+                format!(
+                    "\"{text}\" is not a number: expected a share of rows in (0, 0.5], or auto"
+                ),
             )
         })?;
         Self::new(rate)
@@ -238,7 +240,7 @@ mod tests {
             ("0.7", "0.7 is outside (0, 0.5]"),
             ("NaN", "NaN is outside (0, 0.5]"),
             ("-1", "-1 is outside (0, 0.5]"),
-            ("few", "\"few\" is no number"),
+            ("few", "\"few\" is not a number"),
         ] {
             let error = text.parse::<Contamination>().unwrap_err().to_string();
             assert!(error.starts_with(wanted), "{error}");

@@ -199,3 +199,19 @@ fn a_group_of_imports_is_spread_out() {
     let found: Vec<&str> = found.iter().map(String::as_str).collect();
     assert_eq!(found, ["a", "a::E", "a::b::C", "a::b::d", "m::x::Y"]);
 }
+
+#[test]
+fn every_file_that_the_readme_links_to_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for page in ["README.md", "data/README.md"] {
+        let text = fs::read_to_string(root.join(page)).unwrap();
+        let folder = root.join(page).parent().unwrap().to_path_buf();
+        let links = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.starts_with("http")) {
+            assert!(folder.join(link).exists(), "{page}: {link}");
+        }
+    }
+}

@@ -417,7 +417,7 @@ fn settings_out_of_range_are_refused_before_anything_is_read_or_written() {
         ("-c -0.1", "-0.1 is outside (0, 0.5]"),
         ("-c NaN", "NaN is outside (0, 0.5]"),
         ("-c inf", "inf is outside (0, 0.5]"),
-        ("-c few", "\"few\" is no number"),
+        ("-c few", "\"few\" is not a number"),
         ("--trees 0", "--trees"),
         ("--trees -1", "--trees"),
         ("--trees many", "--trees"),
