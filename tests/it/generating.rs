@@ -191,7 +191,7 @@ fn what_cannot_be_made_is_refused_on_one_line() {
         (
             "generate a.csv --start noon",
             2,
-            "--start \"noon\" is no time",
+            "--start \"noon\" is not a time",
         ),
         ("generate a.csv --sample --rows 5", 2, "cannot be used with"),
         ("generate many --files 0", 2, "files"),

@@ -209,7 +209,7 @@ fn fallbacks_are_told_on_standard_error_and_in_the_summary() {
         (
             "shape",
             "short.csv",
-            "40 rows are too few to tell shapes apart (64 are needed): judged by value",
+            "40 rows are too few to compare shapes (64 are needed): judged by value",
         ),
         (
             "context",

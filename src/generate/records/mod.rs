@@ -24,6 +24,7 @@ use flate2::write::GzEncoder;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use self::event::HostEvent;
 use self::network::{Flow, Network};
 use super::{Labels, Sink, setting, within};
 use crate::support::calendar::{DAY_US, HOUR_US, LATEST_US, MINUTE_US, days_from_civil, iso_text};
@@ -217,6 +218,7 @@ pub struct HostLabel {
 pub struct RecordLog {
     spec: LogSpec,
     network: Network,
+    events: Vec<HostEvent>,
 }
 
 /// Steps that are made side by side at a time for a single file.
@@ -231,12 +233,17 @@ impl RecordLog {
     pub fn new(spec: LogSpec) -> Result<Self> {
         spec.check()?;
         let network = Network::new(&spec);
-        Ok(Self { spec, network })
+        let events = event::place(&spec, &network);
+        Ok(Self {
+            spec,
+            network,
+            events,
+        })
     }
 
     /// What happens in it; `file` is the log's name.
     pub fn labels(&self, file: impl Into<String>) -> LogLabels {
-        let events = self.network.events.iter().map(|event| HostLabel {
+        let events = self.events.iter().map(|event| HostLabel {
             start: iso_text(event.start_us),
             end: iso_text(event.end_us),
             kind: event.kind,
@@ -298,6 +305,11 @@ impl RecordLog {
 
     fn write_step(&self, step: u64, flows: &mut Vec<Flow>, text: &mut Vec<u8>) {
         self.network.step(step, flows);
+        for event in &self.events {
+            event.apply(&self.network, self.time_us(step), flows);
+        }
+        // Records are written when flows end.
+        flows.sort_by_key(|flow| (flow.end_us, flow.bits));
         let writer = self.spec.format.writer();
         for flow in flows {
             writer.flow(flow, text);

@@ -3,7 +3,6 @@
 //! Workstations follow the working day, servers follow it weakly, sensors report once a step. What a host does in a
 //! step depends on the seed, the host and the step alone, so that any part of a log can be made by itself.
 
-use super::event::{self, HostEvent};
 use super::{LogFormat, LogSpec, STEP_US};
 use crate::generate::TrafficSpec;
 use crate::generate::chance::{Stream, Use, exp, subseed, unit_at};
@@ -103,13 +102,12 @@ pub(super) struct Host {
     seed: u64,
 }
 
-/// A network with everything that happens in it.
+/// A network and what it does on ordinary days.
 #[derive(Debug)]
 pub(super) struct Network {
     pub(super) hosts: Vec<Host>,
     servers: usize,
     pub(super) rhythm: Rhythm,
-    pub(super) events: Vec<HostEvent>,
     start_us: i64,
     seed: u64,
 }
@@ -159,19 +157,16 @@ impl Network {
         for host in &mut hosts {
             host.rate *= flows_a_step.max(0.0) / weights;
         }
-        let mut network = Self {
+        Self {
             hosts,
             servers,
             rhythm,
-            events: Vec::new(),
             start_us: spec.start_us,
             seed: spec.seed,
-        };
-        network.events = event::place(spec, &network);
-        network
+        }
     }
 
-    /// Puts the flows that end in `step` into `flows`, in the order of their ends.
+    /// Puts the ordinary flows that end in `step` into `flows`, in no order.
     pub(super) fn step(&self, step: u64, flows: &mut Vec<Flow>) {
         flows.clear();
         let start_us = self.start_us + step as i64 * STEP_US;
@@ -189,10 +184,6 @@ impl Network {
                 flows.push(self.flow(host, start_us, &mut draws));
             }
         }
-        for event in &self.events {
-            event.apply(self, start_us, flows);
-        }
-        flows.sort_by_key(|flow| (flow.end_us, flow.bits));
     }
 
     /// An ordinary flow of `host` that ends in the step from `start_us` on.

@@ -134,7 +134,7 @@ fn each_event_is_found_in_the_records_of_its_host() {
         .iter()
         .find(|label| label.kind == HostEventKind::Scan);
     let scanner = scan.unwrap().entity.clone();
-    for (event, label) in log.network.events.iter().zip(labels) {
+    for (event, label) in log.events.iter().zip(labels) {
         seen.push(event.kind);
         let (start, end) = (event.start_us as f64 / 1e6, event.end_us as f64 / 1e6);
         let hours = (end - start) / 3600.0;
