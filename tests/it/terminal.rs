@@ -38,7 +38,7 @@ fn a_scan_ends_with_a_short_table_on_standard_error() {
     assert_eq!(said.len(), 15);
     assert_eq!(
         said[8],
-        "critical  spike    2026-01-01 04:10:00  logs/strange.csv  up to 90000 (71.8 times), 469 robust standard \
+        "critical  spike    2026-01-01 04:10:00  logs/strange.csv  up to 90000 (71.8 times), 470 robust standard \
          deviations above the expected 1253, at 2026-01-01T04:10:00Z; 1 row over 5 min"
     );
 }
