@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::values::{Every, parse_count, parse_every, parse_size};
+use super::values::{Every, parse_count, parse_every, parse_size, parse_yes_no};
 use crate::detect::{Detector, Severity, ThresholdRule};
 use crate::forest::SampleSize;
 use crate::generate::records::{LogFormat, Rotation};
@@ -289,6 +289,13 @@ pub struct InputArgs {
     /// Time zone of timestamps that name none: UTC, +02:00 or Europe/Berlin
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     pub timezone: String,
+
+    /// Whether the comma in numbers is the decimal comma [default: recognised; where it can be both, an error]
+    #[arg(
+        long, value_name = "yes|no", num_args = 0..=1, require_equals = true, default_missing_value = "yes",
+        value_parser = parse_yes_no
+    )]
+    pub decimal_comma: Option<bool>,
 
     /// Largest size of one input after unpacking, as 2G; a larger one is an error [default: no limit]
     ///

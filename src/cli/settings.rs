@@ -38,7 +38,9 @@ impl InputArgs {
             value_columns: self.value_column.clone(),
             timestamp_format: self.timestamp_format.clone(),
             zone: self.timezone.parse()?,
+            decimal_comma: self.decimal_comma,
             max_bytes: self.max_input_bytes,
+            ..ReadOptions::default()
         })
     }
 }

@@ -73,6 +73,18 @@ pub fn parse_count(text: &str) -> Result<NonZeroUsize, String> {
         .map_err(|_| "expected a whole number, at least 1".to_owned())
 }
 
+/// `yes` or `no`.
+///
+/// # Errors
+/// The rule, where `text` is neither.
+pub fn parse_yes_no(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("expected yes or no".to_owned()),
+    }
+}
+
 /// The instant that `text` names, in microseconds UTC; `None` where its format is not recognised.
 pub fn parse_time(text: &str) -> Option<i64> {
     let form = TimeForm::recognise([text.as_bytes()], Zone::UTC)?;

@@ -110,9 +110,8 @@ fn scored(source: &Source, job: &Job, thresholds: &HashMap<PathBuf, f64>) -> Res
         let options = ReadOptions {
             timestamp_column: "timestamp".to_owned(),
             value_columns: vec!["value".to_owned(), column.to_owned()],
-            timestamp_format: None,
             zone: job.read().zone,
-            max_bytes: None,
+            ..ReadOptions::default()
         };
         match series::read(source, &options, &memory) {
             Ok(found) => {

@@ -10,6 +10,7 @@ mod binary;
 mod cloudflare;
 #[cfg(test)]
 mod collected;
+mod columns;
 pub(crate) mod delimited;
 mod envelope;
 mod fields;
@@ -42,6 +43,7 @@ use crate::input::watch::Watch;
 use crate::runtime::cancel::CancelToken;
 use crate::support::error::{Error, ErrorKind, Result, quoted};
 
+pub(crate) use self::columns::find_columns;
 pub use self::delimited::DroppedRow;
 pub use self::recognise::{RecordLog, recognise_records};
 pub use self::timestamp::Zone;
@@ -80,6 +82,10 @@ pub struct ReadOptions {
     pub timestamp_format: Option<String>,
     /// Zone of timestamps that name none.
     pub zone: Zone,
+    /// Whether a comma in a number is the decimal comma, where the user says so; otherwise it is recognised.
+    pub decimal_comma: Option<bool>,
+    /// Largest share of rows that cannot be used, in [0, 1]: beyond it, an input is taken for something else and fails.
+    pub max_dropped: f64,
     /// Most bytes that one input may have once it is unpacked, where there is such a limit: a guard
     /// against small files that unpack to endless ones.
     pub max_bytes: Option<u64>,
@@ -93,6 +99,8 @@ impl Default for ReadOptions {
             value_columns: vec!["value".to_owned()],
             timestamp_format: None,
             zone: Zone::default(),
+            decimal_comma: None,
+            max_dropped: 0.2,
             max_bytes: None,
         }
     }
@@ -124,7 +132,7 @@ fn unknown_time_form(cell: &[u8]) -> Error {
     Error::new(
         ErrorKind::NoUsableRow,
         format!(
-            "the timestamp {} has no form known (give it with --timestamp-format)",
+            "the timestamp {} is not in a recognised format; try --timestamp-format '%d.%m.%Y %H:%M'",
             quoted(cell)
         ),
     )
@@ -154,6 +162,8 @@ pub struct ReadReport {
     pub form: String,
     /// Bytes of text read, unpacked; for parquet the size of the file.
     pub bytes: u64,
+    /// What was guessed: for the user to read.
+    pub notes: Vec<String>,
     /// What the input held; `None` for parquet, which is not read from end to end.
     pub content: Option<Fingerprint>,
 }
@@ -176,12 +186,13 @@ pub fn read(
     let mut read = || match open(source, &watch, options.max_bytes)? {
         Opened::Text(mut text) => {
             let recognised = delimited::recognise(&mut text, options)?;
-            let form = recognised.describe();
+            let (form, notes) = (recognised.describe(), recognised.notes().to_vec());
             let (dropped, bytes) = delimited::read(*text, recognised, sink)?;
             Ok(ReadReport {
                 dropped,
                 form,
                 bytes,
+                notes,
                 content: Some(watch.content()),
             })
         }
@@ -189,6 +200,7 @@ pub fn read(
             let recognised = parquet::recognise(file, options)?;
             let (form, bytes) = (recognised.describe(), recognised.bytes());
             Ok(ReadReport {
+                notes: recognised.notes().to_vec(),
                 dropped: parquet::read(recognised, options, sink)?,
                 form,
                 bytes,
@@ -232,6 +244,33 @@ pub fn recognise(source: &Source, options: &ReadOptions) -> Result<String> {
         Err(error) => Err(error),
     };
     form.map_err(|error| error.at(source.path()))
+}
+
+/// Refuses an input of which more than a share of `max_dropped` cannot be used: it was recognised wrongly, or is something
+/// else. `usable` counts what can be.
+///
+/// # Errors
+/// [`ErrorKind::Format`] with both counts and the first row that was dropped.
+pub(crate) fn check_dropped(dropped: &Dropped, usable: u64, max_dropped: f64) -> Result<()> {
+    let all = dropped.rows + usable;
+    if dropped.rows as f64 <= max_dropped * all as f64 {
+        return Ok(());
+    }
+    let first = dropped.first.first();
+    let why = first.map_or(String::new(), |row| {
+        format!("; the first is dropped because {}", row.reason)
+    });
+    let error = Error::new(
+        ErrorKind::Format,
+        format!(
+            "{} of {all} rows cannot be used, more than --max-dropped {}{why}",
+            dropped.rows, max_dropped
+        ),
+    );
+    Err(match first {
+        Some(row) => error.on_line(row.line),
+        None => error,
+    })
 }
 
 /// An input with no usable row: why, by the first that was dropped.

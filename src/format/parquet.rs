@@ -16,9 +16,9 @@ use polars_parquet::read::{
 };
 use rayon::prelude::*;
 
-use super::delimited::{DroppedRow, find_columns};
+use super::DroppedRow;
 use super::timestamp::{LocalClock, TimeForm, TimeParser, Zone};
-use super::{Dropped, ReadOptions, RowSink, unknown_time_form};
+use super::{Dropped, ReadOptions, RowSink, find_columns, unknown_time_form};
 use crate::input::too_many_bytes;
 use crate::runtime::panics::caught;
 use crate::support::error::{Error, ErrorKind, Result, quoted};
@@ -56,12 +56,18 @@ pub(crate) struct Recognised {
     fields: Vec<ArrowField>,
     timestamp_type: DataType,
     columns: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl Recognised {
     /// In words: `parquet; timestamps: datetime[μs]`.
     pub(crate) fn describe(&self) -> String {
         format!("parquet; timestamps: {}", self.timestamp_type)
+    }
+
+    /// What was guessed: for the user to read.
+    pub(crate) fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Size of the file.
@@ -85,9 +91,15 @@ pub(crate) fn recognise(mut file: File, options: &ReadOptions) -> Result<Recogni
     .map_err(not_whole)?
     .map_err(|cause| not_whole(cause.to_string()))?;
     let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();
-    let (timestamp, values) = find_columns(&names, options)?;
-    let fields: Vec<ArrowField> = std::iter::once(timestamp)
-        .chain(values.iter().copied())
+    let is_numeric = |at: usize| {
+        let field = schema
+            .get_at_index(at)
+            .map(|(_, field)| DataType::from_arrow_field(field));
+        field.is_some_and(|kind| kind.is_primitive_numeric())
+    };
+    let wanted = find_columns(&names, options, is_numeric)?;
+    let fields: Vec<ArrowField> = std::iter::once(wanted.timestamp)
+        .chain(wanted.values.iter().copied())
         .filter_map(|at| schema.get_at_index(at).map(|(_, field)| field.clone()))
         .collect();
     if let Some(nested) = fields.iter().find(|field| field.dtype.is_nested()) {
@@ -108,10 +120,8 @@ pub(crate) fn recognise(mut file: File, options: &ReadOptions) -> Result<Recogni
         metadata,
         fields,
         timestamp_type,
-        columns: values
-            .iter()
-            .map(|&at| names[at].trim().to_owned())
-            .collect(),
+        columns: wanted.value_names(&names),
+        notes: wanted.notes(&names),
     })
 }
 

@@ -74,7 +74,8 @@ impl LogScanner {
         // Everything is written before anything gets its final name: a log that fails leaves nothing.
         let mut staging = Staging::default();
         let key = SeriesKey::total(source.name());
-        let found = self.series(source, key, &read.series, &mut staging)?;
+        let mut found = self.series(source, key, &read.series, &mut staging)?;
+        found.findings.notes.splice(0..0, read.report.notes);
         let mut log = ScannedLog {
             source: source.clone(),
             form: read.report.form,

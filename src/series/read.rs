@@ -28,6 +28,8 @@ pub fn read(source: &Source, options: &ReadOptions, memory: &Arc<Memory>) -> Res
     if builder.rows() == 0 {
         return Err(format::no_usable_row(&report.dropped).at(source.path()));
     }
+    format::check_dropped(&report.dropped, builder.rows() as u64, options.max_dropped)
+        .map_err(|error| error.at(source.path()))?;
     let series = builder.finish().map_err(|error| error.at(source.path()))?;
     Ok(Ingested { series, report })
 }

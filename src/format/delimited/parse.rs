@@ -3,9 +3,10 @@
 //! Two ways give the same rows: a plain one for lines that look like the line before them, and a
 //! general one for everything else (quotes, blanks, other column orders, rows that cannot be used).
 
+use crate::format::NAMED_DROPS;
 use crate::format::delimited::record::{self, Quotes, RecordEnd};
+use crate::format::number::{self, NumberStyle};
 use crate::format::timestamp::TimeParser;
-use crate::format::{NAMED_DROPS, number};
 use crate::support::error::quoted;
 
 /// Where in a record the wanted columns stand.
@@ -16,6 +17,8 @@ pub(crate) struct Layout {
     pub(crate) fields: usize,
     pub(crate) timestamp: usize,
     pub(crate) values: Vec<usize>,
+    /// How the numbers of each value column are written.
+    pub(crate) styles: Vec<NumberStyle>,
     /// The header's cells, by which a header repeated among the rows is known.
     pub(crate) header: Vec<Vec<u8>>,
 }
@@ -110,6 +113,7 @@ impl<'a> BlockParser<'a, '_> {
         let is_pair = self.layout.fields == 2
             && self.layout.timestamp == 0
             && self.layout.values == [1]
+            && self.layout.styles == [NumberStyle::Plain]
             && !has_quotes;
         let mut place = 0;
         // Length of the time cell of the line before: most lines have the same.
@@ -256,12 +260,13 @@ impl<'a> BlockParser<'a, '_> {
         {
             return Err(Unusable::TooManyFields(self.cells.len(), layout.fields));
         }
-        for (number, &field) in self.numbers.iter_mut().zip(&layout.values) {
+        let fields = layout.values.iter().zip(&layout.styles);
+        for (number, (&field, style)) in self.numbers.iter_mut().zip(fields) {
             let cell = *self
                 .cells
                 .get(field)
                 .ok_or(Unusable::TooFewFields(self.cells.len(), field + 1))?;
-            *number = number::parse(cell).ok_or(Unusable::Number(cell))?;
+            *number = style.parse(cell).ok_or(Unusable::Number(cell))?;
         }
         let cell = *self
             .cells
@@ -322,7 +327,7 @@ impl Unusable<'_> {
                 format!("{found} fields where {needed} are needed")
             }
             Self::Number(b"") => "the value is empty".to_owned(),
-            Self::Number(cell) => format!("the value {} is no finite number", quoted(cell)),
+            Self::Number(cell) => format!("the value {} is not a number", quoted(cell)),
             Self::Time(b"") => "the timestamp is empty".to_owned(),
             Self::Time(cell) => {
                 format!(
@@ -352,6 +357,7 @@ mod tests {
             fields: 2,
             timestamp: 0,
             values: vec![1],
+            styles: vec![NumberStyle::Plain; 1],
             header: vec![b"timestamp".to_vec(), b"value".to_vec()],
         }
     }
@@ -376,7 +382,7 @@ mod tests {
         assert_eq!(
             named,
             [
-                (1, "the value \"inf\" is no finite number"),
+                (1, "the value \"inf\" is not a number"),
                 (3, "1 fields where 2 are needed"),
                 (
                     4,
@@ -393,6 +399,7 @@ mod tests {
             fields: 4,
             timestamp: 2,
             values: vec![3, 0],
+            styles: vec![NumberStyle::Plain; 2],
             header: [&b"out"[..], b"host", b"time", b"in"]
                 .map(<[u8]>::to_vec)
                 .to_vec(),
@@ -412,6 +419,7 @@ mod tests {
             fields: 3,
             timestamp: 1,
             values: vec![2],
+            styles: vec![NumberStyle::Plain; 1],
             header: [&b"host"[..], b"timestamp", b"value"]
                 .map(<[u8]>::to_vec)
                 .to_vec(),
