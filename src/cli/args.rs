@@ -11,6 +11,7 @@ use crate::detect::{Detector, Severity, ThresholdRule};
 use crate::forest::SampleSize;
 use crate::generate::records::{LogFormat, Rotation};
 use crate::group::{By, Measure};
+use crate::input::logs::Join;
 use crate::report::Graphs;
 use crate::report::ScoresFormat;
 use crate::report::chart::{GraphFormat, YScale};
@@ -272,6 +273,19 @@ pub struct InputArgs {
     /// Leave out files and folders that GLOB matches: their names, or with a slash in GLOB their paths; repeatable
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
+
+    /// Which record logs are one: each file, the parts of a rotated log, all files of a folder, or all
+    /// [default: rotated]
+    #[arg(long, value_name = "file|rotated|folder|all")]
+    pub join: Option<Join>,
+
+    /// Name of the record log, in place of its path without dates and rotation
+    #[arg(long, value_name = "NAME")]
+    pub log: Option<String>,
+
+    /// Fail where a file of a folder is skipped because it holds something else
+    #[arg(long)]
+    pub strict: bool,
 
     /// Name of the timestamp column; upper and lower case are the same
     #[arg(long, value_name = "NAME", default_value = "timestamp")]

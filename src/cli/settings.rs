@@ -29,6 +29,9 @@ impl InputArgs {
     pub(super) fn search(&self) -> SearchOptions {
         SearchOptions {
             exclude: self.exclude.clone(),
+            join: self.join,
+            log: self.log.clone(),
+            strict: self.strict,
         }
     }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
 use super::candidates::LABELS_SUFFIX;
+use super::logs::Join;
 use super::places::name_outputs;
 use super::walk::Search;
 use super::{Skipped, Source};
@@ -24,6 +25,12 @@ use crate::support::error::{Error, ErrorKind, Result};
 pub struct SearchOptions {
     /// Globs of what is not wanted: without a slash of names, with one of paths.
     pub exclude: Vec<String>,
+    /// What is one log; `None` for rotated record logs and single series files.
+    pub join: Option<Join>,
+    /// Name of the log, in place of the one that its path gives.
+    pub log: Option<String>,
+    /// Whether what would be skipped in a folder is a failure.
+    pub strict: bool,
 }
 
 /// What discovery found.

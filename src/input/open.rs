@@ -84,7 +84,7 @@ pub(super) fn refuse_binary(start: &[u8]) -> Result<()> {
     for (magic, what) in known {
         if start.starts_with(magic) {
             return Err(Error::new(
-                ErrorKind::Format,
+                ErrorKind::Unsupported,
                 format!("the content is {what}"),
             ));
         }
@@ -93,7 +93,7 @@ pub(super) fn refuse_binary(start: &[u8]) -> Result<()> {
         return Ok(());
     };
     Err(Error::new(
-        ErrorKind::Format,
+        ErrorKind::Unsupported,
         if is_utf16(start) {
             "the content is UTF-16 text: convert it to UTF-8 first".to_owned()
         } else {

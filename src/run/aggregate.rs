@@ -67,6 +67,10 @@ pub fn aggregate(job: &Job, output: &Path, stop: &CancelToken) -> Result<Aggrega
     }
     let sorted = records::sort(found.sources, job);
     result.notices = sorted.notices;
+    for skipped in sorted.skipped {
+        let path = skipped.path.to_string_lossy().into_owned();
+        result.skipped.push((path, skipped.reason));
+    }
     result
         .failed
         .extend(sorted.failed.into_iter().map(|(_, error)| error));

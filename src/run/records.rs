@@ -7,12 +7,13 @@ use crate::config::Job;
 use crate::format;
 use crate::format::record::RecordOptions;
 use crate::group::intake::Part;
+use crate::input::candidates::is_table_name;
 use crate::input::logs::{Join, into_logs};
 use crate::input::open::{self, Opened};
 use crate::input::watch::Watch;
-use crate::input::{Location, Source};
+use crate::input::{Location, Skipped, Source};
 use crate::support::calendar::iso_text;
-use crate::support::error::{Error, Result};
+use crate::support::error::{Error, ErrorKind, Result};
 
 /// The parts of one log of records.
 pub(super) struct RecordLog {
@@ -32,16 +33,21 @@ pub(super) struct Sorted {
     pub(super) series: Vec<Source>,
     /// What cannot be read.
     pub(super) failed: Vec<(Source, Error)>,
+    /// What holds something else, or nothing.
+    pub(super) skipped: Vec<Skipped>,
     /// What is to be said about single inputs.
     pub(super) notices: Vec<String>,
 }
 
 /// Looks at the head of each input, and joins the parts of logs.
+///
+/// What was met in a folder and holds something else is skipped, but where its name says that it is a table; a damaged
+/// file is a failure.
 pub(super) fn sort(sources: Vec<Source>, job: &Job) -> Sorted {
     let mut sorted = Sorted::default();
     let mut recognised: HashMap<Source, format::RecordLog> = HashMap::new();
     for source in sources {
-        match recognise(&source, job) {
+        match look(&source, job) {
             Ok(Some(log)) => {
                 if let Some(notice) = log.layout.notice() {
                     sorted.notices.push(format!("{}: {notice}", source.name()));
@@ -49,6 +55,12 @@ pub(super) fn sort(sources: Vec<Source>, job: &Job) -> Sorted {
                 recognised.insert(source, log);
             }
             Ok(None) => sorted.series.push(source),
+            Err(error) if is_something_else(&source, &error) && !job.search().strict => {
+                sorted.skipped.push(Skipped {
+                    path: source.path().to_path_buf(),
+                    reason: error.message().to_owned(),
+                });
+            }
             Err(error) => {
                 let error = error.at(source.path());
                 sorted.failed.push((source, error));
@@ -58,7 +70,8 @@ pub(super) fn sort(sources: Vec<Source>, job: &Job) -> Sorted {
     let mut inputs: Vec<Source> = recognised.keys().cloned().collect();
     inputs.sort();
     let kind = |source: &Source| recognised.get(source).map_or("", |log| log.format);
-    for log in into_logs(inputs, Join::Rotated, kind) {
+    let join = job.search().join.unwrap_or(Join::Rotated);
+    for log in into_logs(inputs, join, kind) {
         let parts: Vec<Part> = log
             .parts
             .into_iter()
@@ -74,8 +87,32 @@ pub(super) fn sort(sources: Vec<Source>, job: &Job) -> Sorted {
             parts,
         });
     }
+    if let (Some(name), [log]) = (&job.search().log, sorted.logs.as_mut_slice()) {
+        log.name.clone_from(name);
+    }
     sorted.logs.sort_by(|a, b| a.name.cmp(&b.name));
     sorted
+}
+
+/// Whether an input that cannot be scanned is to be skipped: the user did not name it, and it is recognised as something
+/// else, is empty, or is in no known format under a name that does not say table.
+fn is_something_else(source: &Source, error: &Error) -> bool {
+    let is_table = is_table_name(source.path());
+    match error.kind() {
+        _ if source.is_named => false,
+        ErrorKind::Unsupported | ErrorKind::Column => !is_table,
+        ErrorKind::NoUsableRow => true,
+        _ => false,
+    }
+}
+
+/// The format of record logs that an input has, if it has one; an input of another kind must look like a table.
+fn look(source: &Source, job: &Job) -> Result<Option<format::RecordLog>> {
+    let records = recognise(source, job)?;
+    if records.is_none() && !source.is_named && !is_table_name(source.path()) {
+        format::recognise(source, job.read())?;
+    }
+    Ok(records)
 }
 
 /// The format of record logs that an input has, if it has one.
