@@ -26,6 +26,7 @@ mod parquet;
 mod recognise;
 pub mod record;
 mod s3_access;
+pub mod samples;
 mod squid;
 mod suricata;
 mod syslog_clock;

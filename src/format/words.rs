@@ -55,7 +55,7 @@ impl<'a> Iterator for Words<'a> {
             self.at = end + 1;
             return Some(&line[start + 1..end]);
         }
-        let length = line[start..].iter().position(|b| is_blank(b));
+        let length = line[start..].iter().position(is_blank);
         self.at = length.map_or(line.len(), |length| start + length);
         Some(&line[start..self.at])
     }
