@@ -139,6 +139,21 @@ struct Database {
     columns: Vec<String>,
 }
 
+impl Database {
+    /// Interrupts have a column for each processor under one name, `CPU*`, the first for all of them.
+    fn unfold(&mut self, cells: usize) {
+        let last = self.columns.pop_if(|last| last.ends_with('*'));
+        if let Some(kind) = last.as_deref().and_then(|last| last.strip_suffix('*')) {
+            let count = cells.saturating_sub(self.columns.len() + 3);
+            let numbered = (0..count).map(|place| match place.checked_sub(1) {
+                Some(number) => format!("{kind} {number}"),
+                None => format!("{kind} all"),
+            });
+            self.columns.extend(numbered);
+        }
+    }
+}
+
 impl SampleReader for Database {
     fn describe(&self) -> String {
         "sadf -d".to_owned()
@@ -169,6 +184,7 @@ impl SampleReader for Database {
                 sink.other();
                 continue;
             }
+            self.unfold(cells.len());
             if cells.len() != self.columns.len() + 3 {
                 let needed = self.columns.len() + 3;
                 sink.dropped(offset, &|| {
@@ -338,6 +354,19 @@ gw\t-1\t2026-03-01 10:15:00 UTC\tLINUX-RESTART\t(4 CPU)
         let text = [DATABASE, b"gw;600;2026-03-01 10:10:00 UTC;1\n"].concat();
         let table = testing::series_in_blocks(&text, text.len()).1;
         assert_eq!(table.first_dropped, ["it has 4 fields and its head has 5"]);
+    }
+
+    #[test]
+    fn interrupts_have_a_measure_for_each_processor() {
+        let text = b"# hostname;interval;timestamp;INTR;CPU*
+gw;600;2026-03-01 10:00:00 UTC;sum;3.5;1.5;2
+gw;600;2026-03-01 10:00:00 UTC;9;1;0;1
+";
+        let series = testing::series(text);
+        let names: Vec<&str> = series.iter().map(|series| series.entity.as_str()).collect();
+        assert_eq!(names, ["gw/INTR 9", "gw/INTR sum"]);
+        assert_eq!(series[1].measures, ["CPU all", "CPU 0", "CPU 1"]);
+        assert_eq!(series[1].columns, [[3.5], [1.5], [2.0]]);
     }
 
     #[test]
