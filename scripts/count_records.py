@@ -201,6 +201,114 @@ def w3c(lines):
     return ("w3c", records, dropped, 0)
 
 
+ALB = re.compile(
+    rb'^(?:https?|h2|grpcs|wss?) \d{4}-\d\d-\d\dT\S+ \S+ \S+:\d+ \S+(?: -?\d+(?:\.\d+)?){3} (?:\d{3}|-) (?:\d{3}|-) \d+ \d+ "'
+)
+NLB = re.compile(rb"^tls 2\.0 \d{4}-\d\d-\d\dT\S+ \S+ \S+ \S+:\d+ \S+ (?:\d+|-) \S+ \d+ \d+ ")
+CLB = re.compile(rb'^\d{4}-\d\d-\d\dT\S+Z \S+ (?:\S+:\d+|-) \S+(?: -?\d+(?:\.\d+)?){3} (?:\d+|-) (?:\d+|-) \d+ \d+ "')
+S3 = re.compile(
+    rb'^\S+ \S+ \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] \S+ \S+ \S+ (?:REST|BATCH|S3|WEBSITE|SOAP)\.\S+ \S+ (?:"[^"]*"|-) (?:\d+|-) \S+ (?:\d+|-) '
+)
+HAPROXY = re.compile(
+    rb"(?:^|[ :])\S+:\d+ \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d\.\d+\] \S+ \S+/\S+ \+?-?\d+(?:/\+?-?\d+){2,4} (?:-?\d+ )?\+?\d+ "
+)
+HAPROXY_OTHER = re.compile(rb"\[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d\.\d+\] \S+: |(?:^|\]: )(?:Proxy|Server|Stopping|Pausing|Connect from) ")
+SQUID = re.compile(rb"^\d{9,}\.\d+ +-?\d+ \S+ \S+/\d+ \d+ \S+ ")
+FILTERLOG = re.compile(
+    rb"filterlog.* (?:[^, ]*,){6}(?:block|reject|pass|match),\w+,(?:4(?:,[^,]*){8},\d+,[\d.]+,[\d.]+|6(?:,[^,]*){5},\d+,[0-9a-fA-F:]+,[0-9a-fA-F:]+)"
+)
+PACKET = re.compile(rb" SRC=[0-9a-fA-F.:]+ DST=[0-9a-fA-F.:]+ LEN=\d+ .*PROTO=\S+")
+SYSLOG = re.compile(rb"^(?:<\d+>)?(?:1 )?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S+) ")
+TUPLE = re.compile(rb'"(\d{10}|\d{13}),[^",]+,[^",]+,\d*,\d*,(?:[TU],[IO],[AD](?:,[BCE][^"]*)?|\d+,[IO],[BCED],[^"]*)"')
+
+
+def lines_like(name, lines, record, other=None):
+    """Counts lines that a pattern fits, and among the rest those of another."""
+    records = sum(1 for line in lines if record.search(line))
+    others = sum(1 for line in lines if not record.search(line) and other is not None and other.search(line))
+    return (name, records, len(lines) - records - others, others)
+
+
+def argus(lines):
+    separator = b"\t" if b"\t" in lines[0] else b","
+    names = lines[0].split(separator)
+    rows = [dict(zip(names, line.split(separator))) for line in lines[1:] if line.count(separator) + 1 >= len(names)]
+    management = sum(1 for row in rows if row[b"Proto"].strip() == b"man")
+    good = sum(1 for row in rows if is_seconds(row[b"Dur"]) and is_number(row[b"TotBytes"].strip() or b"0"))
+    return ("argus", good - management, len(lines) - 1 - good, management)
+
+
+def packets(lines):
+    """Packets of netfilter; UFW's audit tells the packet again that the next line blocks."""
+    audits = [line for line in lines if b"[UFW AUDIT]" in line]
+    rest = [line for line in lines if b"[UFW AUDIT]" not in line]
+    name, records, dropped, other = lines_like("iptables", rest, PACKET, SYSLOG)
+    return (name, records, dropped, other + len(audits))
+
+
+def json_values(text):
+    """The JSON values of a text, one after the other."""
+    decoder, at, values = json.JSONDecoder(), 0, []
+    text = text.decode("utf-8", "replace").strip()
+    while at < len(text):
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except ValueError:
+            break
+        values.extend(value if isinstance(value, list) else [value])
+        while at < len(text) and text[at] in " \r\n\t,":
+            at += 1
+    return values
+
+
+def gcp(text):
+    values = json_values(text)
+    payloads = [value.get("jsonPayload", value) for value in values]
+    records = sum(1 for value in payloads if "src_ip" in value.get("connection", {}) and "bytes_sent" in value)
+    return ("gcp", records, 0, len(values) - records)
+
+
+def later_formats(text, lines):
+    """Formats that are told by their lines."""
+    first = lines[0].strip()
+    if first.startswith(b"StartTime") and b"SrcAddr" in first:
+        return argus(lines)
+    if first[:1] in b"{[" and b'"flowTuples"' in text:
+        return ("azure", len(TUPLE.findall(text)), 0, 0)
+    if first.startswith(b"{") and b'"EdgeStartTimestamp"' in first:
+        values = as_json_lines(lines)
+        good = sum(1 for value in values if "ClientIP" in value and "EdgeStartTimestamp" in value)
+        return ("cloudflare", good, len(lines) - good, 0)
+    if first[:1] in b"{[" and b'"src_ip"' in text and b'"dest_ip"' in text and b'"bytes_sent"' in text:
+        return gcp(text)
+    head = lines[:200]
+    most = lambda pattern, share: sum(1 for line in head if pattern.search(line)) >= share * len(head)
+    for pattern in (ALB, NLB, CLB):
+        if most(pattern, 0.8):
+            return lines_like("elb", lines, pattern)
+    if most(S3, 0.8):
+        return lines_like("s3", lines, S3)
+    if any(HAPROXY.search(line) for line in head) and most(re.compile(HAPROXY.pattern + b"|" + HAPROXY_OTHER.pattern), 0.8):
+        return lines_like("haproxy", lines, HAPROXY, HAPROXY_OTHER)
+    if most(SQUID, 0.8):
+        return lines_like("squid", lines, SQUID)
+    if most(FILTERLOG, 0.5):
+        return lines_like("filterlog", lines, FILTERLOG, SYSLOG)
+    if most(PACKET, 0.5):
+        return packets(lines)
+    return None
+
+
+def as_json_lines(lines):
+    values = []
+    for line in lines:
+        try:
+            values.append(json.loads(line))
+        except ValueError:
+            pass
+    return values
+
+
 def count(text):
     """Format, records, dropped and other lines of a log; format '-' for anything else."""
     text = text.removeprefix(b"\xef\xbb\xbf")
@@ -214,6 +322,8 @@ def count(text):
         return zeek_tsv(lines)
     if first.startswith(b">== Total"):
         return ("refused", 0, 0, 0)
+    if later := later_formats(text, lines):
+        return later
     if first.startswith(b"[") and b'"in_bytes"' in text[:4096]:
         return nfdump_json(text)
     if first.startswith(b"{"):
