@@ -60,13 +60,11 @@ pub fn table(summary: &Summary, folder: &Path, color: bool) -> String {
         .rev()
         .map(|(severity, &count)| format!("{} {severity}", grouped(count)))
         .collect();
-    let incidents = match by_severity.is_empty() {
-        true => "0".to_owned(),
-        false => format!(
-            "{} ({})",
-            grouped(totals.incidents.all),
-            by_severity.join(", ")
-        ),
+    let incidents = if by_severity.is_empty() {
+        "0".to_owned()
+    } else {
+        let all = grouped(totals.incidents.all);
+        format!("{all} ({})", by_severity.join(", "))
     };
     line("incidents", incidents);
     line(

@@ -337,9 +337,10 @@ fn lock(folder: &Path, path: &Path) -> Result<File> {
         Err(TryLockError::WouldBlock) => {
             let mut process = String::new();
             let known = file.read_to_string(&mut process).is_ok() && !process.is_empty();
-            let who = match known {
-                true => format!(" (process {process})"),
-                false => String::new(),
+            let who = if known {
+                format!(" (process {process})")
+            } else {
+                String::new()
             };
             return Err(Error::new(
                 ErrorKind::Write,

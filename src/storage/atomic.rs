@@ -78,13 +78,13 @@ impl Counted {
     fn sync(&self) -> io::Result<()> {
         self.file.sync_all()?;
         let found = self.file.metadata()?.len();
-        match found == self.bytes {
-            true => Ok(()),
-            false => Err(io::Error::other(format!(
-                "{} bytes were written, and {found} are there",
-                self.bytes
-            ))),
+        if found != self.bytes {
+            let written = self.bytes;
+            return Err(io::Error::other(format!(
+                "{written} bytes were written, and {found} are there"
+            )));
         }
+        Ok(())
     }
 }
 
@@ -254,9 +254,10 @@ pub fn sync_names<'a>(root: &Path, files: impl IntoIterator<Item = &'a Path>) ->
 
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    let folder = match folder.as_os_str().is_empty() {
-        true => Path::new("."),
-        false => folder,
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
     };
     match File::open(folder).and_then(|folder| folder.sync_all()) {
         // A folder that may be written to but not read, or a file system that knows no such thing.

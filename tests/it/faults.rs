@@ -36,9 +36,10 @@ fn archive(files: usize) -> Workdir {
             .into_iter()
             .enumerate()
             .map(|(number, row)| Row {
-                value: match number == 20 + file % 30 {
-                    true => 50_000.0 + file as f64,
-                    false => row.value + file as f64,
+                value: if number == 20 + file % 30 {
+                    50_000.0 + file as f64
+                } else {
+                    row.value + file as f64
                 },
                 ..row
             })

@@ -1,20 +1,29 @@
 //! Pixels -> the bytes of a PNG file.
 //!
-//! A graph has few colours and large equal areas: stored as one byte for each pixel with a table of
-//! colours, it takes a third of the time and a quarter of the space of three bytes for each.
+//! A graph has few colors and large equal areas: stored as one byte for each pixel with a table of
+//! colors, it takes a third of the time and a fifth of the space of three bytes for each.
+
+use std::io::{self, Write};
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 
 use crate::support::error::{Error, ErrorKind, Result};
 
 /// Red, green and blue.
 type Rgb = [u8; 3];
 
-/// Leading bits of each channel in which colours have to agree to be stored as one. With five the
+/// Leading bits of each channel in which colors have to agree to be stored as one. With five the
 /// difference is that between two shades at the edge of a letter; two are enough for any image.
-const FINEST: u32 = 5;
-const COARSEST: u32 = 2;
+const FINEST_BITS: u32 = 5;
+const COARSEST_BITS: u32 = 2;
 
-/// Most colours that a PNG's table holds.
-const MOST_COLORS: usize = 256;
+/// Most colors that a PNG's table holds.
+const MAX_COLORS: usize = 256;
+
+/// How hard to compress. On graphs of a thousand rows, 1.4 ms give 44 KB at level 1, 2.0 ms give 30 KB at
+/// level 2, 4.1 ms give 28 KB at level 4; the png crate's own fast mode takes 1.5 ms for 70 KB.
+const LEVEL: u32 = 2;
 
 /// The PNG file of an image `width` pixels wide, whose `buffer` has three bytes for each pixel.
 pub(super) fn png_file(buffer: &[u8], (width, height): (u32, u32)) -> Result<Vec<u8>> {
@@ -24,41 +33,53 @@ pub(super) fn png_file(buffer: &[u8], (width, height): (u32, u32)) -> Result<Vec
     let (pixels, _) = buffer.as_chunks::<3>();
     let runs = runs(pixels);
     let table = ColorTable::of(&runs);
-    let mut file = Vec::with_capacity(1 << 17);
+    let mut file = Vec::with_capacity(1 << 16);
     let mut encoder = png::Encoder::new(&mut file, width, height);
     encoder.set_color(png::ColorType::Indexed);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_palette(table.colors.concat());
-    // Most pixels are those of the row above, so that this filter leaves runs of zeros, which the
-    // fast compressor shortens best.
-    encoder.set_filter(png::FilterType::Up);
-    encoder.set_compression(png::Compression::Fast);
     let mut writer = encoder.write_header().map_err(failed)?;
+    let data = compressed(&table.indexes(&runs), width as usize)
+        .map_err(|cause| failed(png::EncodingError::IoError(cause)))?;
     writer
-        .write_image_data(&table.indexes(&runs))
+        .write_chunk(png::chunk::IDAT, &data)
         .map_err(failed)?;
     writer.finish().map_err(failed)?;
     Ok(file)
 }
 
-/// The colours of an image, at most [`MOST_COLORS`].
+/// The compressed rows of an image. Rows are left unfiltered: equal rows of equal indexes compress better than
+/// the differences that a filter makes of a line's edges.
+fn compressed(indexes: &[u8], width: usize) -> io::Result<Vec<u8>> {
+    const NO_FILTER: u8 = 0;
+    let mut rows = Vec::with_capacity(indexes.len() + indexes.len() / width.max(1));
+    for row in indexes.chunks(width.max(1)) {
+        rows.push(NO_FILTER);
+        rows.extend_from_slice(row);
+    }
+    let mut encoder = ZlibEncoder::new(Vec::with_capacity(1 << 16), Compression::new(LEVEL));
+    encoder.write_all(&rows)?;
+    encoder.finish()
+}
+
+/// The colors of an image, at most [`MAX_COLORS`].
 ///
-/// Similar colours share a place: those that agree in the leading `bits` of each channel.
+/// Similar colors share a place: those that agree in the leading `bits` of each channel.
 struct ColorTable {
     bits: u32,
     colors: Vec<Rgb>,
-    /// For each [`cell`] of similar colours its place in `colors`.
+    /// For each [`cell`] of similar colors its place in `colors`.
     places: Vec<u16>,
 }
 
 impl ColorTable {
     /// The finest table that is small enough.
     fn of(runs: &[Run]) -> Self {
-        (COARSEST..=FINEST)
+        (COARSEST_BITS..=FINEST_BITS)
             .rev()
             .map(|bits| Self::with_bits(runs, bits))
-            .find(|table| table.colors.len() <= MOST_COLORS)
-            .unwrap_or_else(|| Self::with_bits(runs, COARSEST))
+            .find(|table| table.colors.len() <= MAX_COLORS)
+            .unwrap_or_else(|| Self::with_bits(runs, COARSEST_BITS))
     }
 
     fn with_bits(runs: &[Run], bits: u32) -> Self {
@@ -79,7 +100,7 @@ impl ColorTable {
         }
     }
 
-    /// The place of each pixel's colour.
+    /// The place of each pixel's color.
     fn indexes(&self, runs: &[Run]) -> Vec<u8> {
         let mut indexes = Vec::with_capacity(runs.iter().map(|run| run.length).sum());
         for run in runs {
@@ -90,7 +111,7 @@ impl ColorTable {
     }
 }
 
-/// Neighbouring pixels of one colour.
+/// Neighbouring pixels of one color.
 struct Run {
     color: Rgb,
     length: usize,
@@ -105,7 +126,7 @@ fn runs(pixels: &[Rgb]) -> Vec<Run> {
     .collect()
 }
 
-/// The number of the group of similar colours that `color` belongs to.
+/// The number of the group of similar colors that `color` belongs to.
 fn cell(color: Rgb, bits: u32) -> usize {
     color.iter().fold(0, |cell, &channel| {
         cell << bits | usize::from(channel >> (8 - bits))

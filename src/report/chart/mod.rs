@@ -50,7 +50,7 @@ pub struct GraphSpec<'a> {
     pub title: &'a str,
     /// Shown in the legend, such as `Contamination: 0.01`; may be empty.
     pub note: &'a str,
-    /// One panel below the other. At most [`MOST_PANELS`] are drawn; the graph says how many are not.
+    /// One panel below the other. At most [`MAX_PANELS`] are drawn; the graph says how many are not.
     pub panels: &'a [Panel<'a>],
     /// Time spans to be marked in every panel.
     pub bands: &'a [Band<'a>],
@@ -82,12 +82,12 @@ pub struct Band<'a> {
     pub end_us: i64,
     /// Written above the span where there is room.
     pub label: &'a str,
-    /// How strongly the span is coloured: from 0, pale yellow, to 1, red.
+    /// How strongly the span is colored: from 0, pale yellow, to 1, red.
     pub alarm: f32,
 }
 
 /// Most panels in one graph: a picture of a thousand columns could neither be held nor be read.
-pub const MOST_PANELS: usize = 20;
+pub const MAX_PANELS: usize = 20;
 
 /// The bytes of the graph that `spec` describes: 1500 pixels wide, and 600 high where it has one panel.
 ///
@@ -118,7 +118,7 @@ pub const MOST_PANELS: usize = 20;
 /// # Ok::<(), isoscan::Error>(())
 /// ```
 pub fn draw(spec: &GraphSpec<'_>) -> Result<Vec<u8>> {
-    let size = layout::size(spec.panels.len().min(MOST_PANELS));
+    let size = layout::size(spec.panels.len().min(MAX_PANELS));
     match spec.format {
         GraphFormat::Png => {
             let mut buffer = vec![0; size.0 as usize * size.1 as usize * 3];

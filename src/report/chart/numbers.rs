@@ -1,10 +1,10 @@
 //! Numbers as short text: axis labels with units, and counts.
 
 /// Longest label that fits beside the axis, in characters.
-const LONGEST: usize = 9;
+const MAX_LABEL_CHARS: usize = 9;
 
 /// Most digits behind the point that a label may have.
-const MOST_DIGITS: usize = 3;
+const MAX_DIGITS: usize = 3;
 
 /// Units with the smallest size for which each is used.
 const UNITS: [(f64, f64, &str); 7] = [
@@ -69,7 +69,7 @@ fn plain_labels(values: &[f64], step: f64, largest: f64) -> Option<Vec<String>> 
             0.0 => "0".to_string(),
             _ => format!("{:.digits$}{name}", value / unit),
         });
-        fitting(labels.collect()).filter(|_| digits <= MOST_DIGITS)
+        fitting(labels.collect()).filter(|_| digits <= MAX_DIGITS)
     };
     let usable = UNITS
         .iter()
@@ -95,11 +95,11 @@ fn power_labels(values: &[f64], step: f64, largest: f64) -> Option<Vec<String>> 
         0.0 => "0".to_string(),
         _ => trimmed_power(&format!("{value:.*e}", digits + 1)),
     });
-    fitting(labels.collect()).filter(|_| digits <= MOST_DIGITS)
+    fitting(labels.collect()).filter(|_| digits <= MAX_DIGITS)
 }
 
 fn fitting(labels: Vec<String>) -> Option<Vec<String>> {
-    (longest(&labels) <= LONGEST).then_some(labels)
+    (longest(&labels) <= MAX_LABEL_CHARS).then_some(labels)
 }
 
 fn longest(labels: &[String]) -> usize {

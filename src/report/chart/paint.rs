@@ -7,7 +7,7 @@ use super::scale::{Ticks, ValueScale};
 use super::surface::{Align, Area, Lettering, Place, Surface};
 use super::text::{Face, one_line};
 use super::time_ticks::{self, TimeTick};
-use super::{Band, GraphSpec, MOST_PANELS, Panel};
+use super::{Band, GraphSpec, MAX_PANELS, Panel};
 use crate::report::grouped;
 use crate::support::error::Result;
 
@@ -51,7 +51,7 @@ pub(super) fn graph(
     size: (u32, u32),
     surface: &mut impl Surface,
 ) -> Result<()> {
-    let panels = &spec.panels[..spec.panels.len().min(MOST_PANELS)];
+    let panels = &spec.panels[..spec.panels.len().min(MAX_PANELS)];
     let time = TimeScale::around(panels.iter().map(|panel| panel.trace));
     let ticks = time_ticks::ticks(time.first_us, time.last_us, time.width());
     let frames = layout::frames(panels.len(), size.1);
@@ -163,13 +163,13 @@ fn span(axes: &Axes, start_us: i64, end_us: i64) -> Area {
 
 fn paint_bands(bands: &[Band<'_>], axes: &Axes, surface: &mut impl Surface) -> Result<()> {
     for band in bands.iter().filter(|band| axes.time.shows(band)) {
-        let (colour, opacity) = shade(band.alarm);
-        surface.fill(span(axes, band.start_us, band.end_us), colour, opacity)?;
+        let (color, opacity) = shade(band.alarm);
+        surface.fill(span(axes, band.start_us, band.end_us), color, opacity)?;
     }
     Ok(())
 }
 
-/// The colour and opacity of a band.
+/// The color and opacity of a band.
 fn shade(alarm: f32) -> (RGBColor, f64) {
     match alarm {
         a if a < 0.25 => (YELLOW, 0.16),
@@ -236,9 +236,9 @@ fn paint_line(panel: &Panel<'_>, axes: &Axes, surface: &mut impl Surface) -> Res
 }
 
 fn paint_anomalies(panel: &Panel<'_>, axes: &Axes, surface: &mut impl Surface) -> Result<()> {
-    let centres = distinct(panel.anomalies, axes);
-    surface.dots(&centres, DOT_RADIUS + RIM, WHITE)?;
-    surface.dots(&centres, DOT_RADIUS, RED)
+    let centers = distinct(panel.anomalies, axes);
+    surface.dots(&centers, DOT_RADIUS + RIM, WHITE)?;
+    surface.dots(&centers, DOT_RADIUS, RED)
 }
 
 /// Where the anomalies stand, each pixel once.
@@ -301,9 +301,10 @@ fn paint_name(
     if panel.trace.rows() == 0 {
         remarks.push("no rows".to_string());
     }
-    let remarks = match remarks.is_empty() {
-        true => String::new(),
-        false => format!("({})", remarks.join(", ")),
+    let remarks = if remarks.is_empty() {
+        String::new()
+    } else {
+        format!("({})", remarks.join(", "))
     };
     let face = Face::get()?;
     let name = face.shortened(&one_line(panel.name), TEXT_SIZE, 700.0);
@@ -344,7 +345,7 @@ fn paint_time_axis(
         time_ticks::window(time.rows_us.0, time.rows_us.1)
     );
     let middle = (layout::LEFT + layout::RIGHT) as f32 / 2.0;
-    let lettering = lettering(LABEL_SIZE, GREY, Align::Centre);
+    let lettering = lettering(LABEL_SIZE, GREY, Align::Center);
     surface.text(&caption, (middle, top + 52.0), lettering)
 }
 
@@ -375,7 +376,7 @@ impl LabelRow {
         surface.text(
             text,
             (x, self.y),
-            lettering(LABEL_SIZE, color, Align::Centre),
+            lettering(LABEL_SIZE, color, Align::Center),
         )
     }
 }
@@ -463,8 +464,8 @@ fn legend(spec: &GraphSpec<'_>) -> Vec<Entry> {
     if !spec.note.is_empty() {
         entries.push(entry(Symbol::None, spec.note));
     }
-    if spec.panels.len() > MOST_PANELS {
-        let left_out = spec.panels.len() - MOST_PANELS;
+    if spec.panels.len() > MAX_PANELS {
+        let left_out = spec.panels.len() - MAX_PANELS;
         entries.push(entry(
             Symbol::None,
             &format!("{left_out} more columns not drawn"),

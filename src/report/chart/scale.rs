@@ -23,10 +23,10 @@ const FINEST: f64 = 1e-12;
 const SMALLEST: f64 = 1e-290;
 
 /// Most decades of a log scale between its unit and the largest value.
-const MOST_DECADES: f64 = 12.0;
+const MAX_DECADES: f64 = 12.0;
 
 /// Decades up to which each is ruled at 1, 2, 3 to 9; more would be a hatching.
-const MOST_RULED: f64 = 4.5;
+const MAX_RULED: f64 = 4.5;
 
 /// A mark on the value axis.
 #[derive(Debug, Clone, PartialEq)]
@@ -169,7 +169,7 @@ impl ValueScale {
         let mut marks = Vec::new();
         for decade in low.floor() as i64..=high.ceil() as i64 {
             // Decade 0 is the value zero; beyond it on both sides follow the powers of ten.
-            let multiples = if decade == 0 || high - low > MOST_RULED {
+            let multiples = if decade == 0 || high - low > MAX_RULED {
                 1
             } else {
                 9
@@ -265,7 +265,7 @@ fn log_unit(values: &[f64]) -> f64 {
     let exponent = sizes[place]
         .log10()
         .floor()
-        .max(largest.log10().floor() - MOST_DECADES);
+        .max(largest.log10().floor() - MAX_DECADES);
     power(1, 10f64.powf(exponent))
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Area {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Align {
     Left,
-    Centre,
+    Center,
     Right,
 }
 
@@ -49,7 +49,7 @@ pub(super) trait Surface {
     fn line(&mut self, places: &[Place], width: f32, color: RGBColor) -> Result<()>;
 
     /// Filled circles.
-    fn dots(&mut self, centres: &[Place], radius: f32, color: RGBColor) -> Result<()>;
+    fn dots(&mut self, centers: &[Place], radius: f32, color: RGBColor) -> Result<()>;
 
     /// `text` with the middle of its capitals at `place`.
     fn text(&mut self, text: &str, place: Place, lettering: Lettering) -> Result<()>;
@@ -123,13 +123,13 @@ impl Surface for Pixels<'_> {
         brush.finish()
     }
 
-    fn dots(&mut self, centres: &[Place], radius: f32, color: RGBColor) -> Result<()> {
-        for &centre in centres {
-            let area = self.area_around(&[centre], radius);
+    fn dots(&mut self, centers: &[Place], radius: f32, color: RGBColor) -> Result<()> {
+        for &center in centers {
+            let area = self.area_around(&[center], radius);
             let mut brush = Brush::new(&mut self.canvas, color);
             for y in area.top..area.bottom {
                 for x in area.left..area.right {
-                    let distance = (x as f32 + 0.5 - centre.0).hypot(y as f32 + 0.5 - centre.1);
+                    let distance = (x as f32 + 0.5 - center.0).hypot(y as f32 + 0.5 - center.1);
                     brush.touch(x, y, radius + 0.5 - distance);
                 }
             }
@@ -142,7 +142,7 @@ impl Surface for Pixels<'_> {
         let width = Face::get()?.width(text, lettering.size);
         let left = match lettering.align {
             Align::Left => place.0,
-            Align::Centre => place.0 - width / 2.0,
+            Align::Center => place.0 - width / 2.0,
             Align::Right => place.0 - width,
         };
         // Capitals are 0.73 em high.
@@ -156,7 +156,7 @@ impl Surface for Pixels<'_> {
     }
 }
 
-/// Blends one colour into single pixels.
+/// Blends one color into single pixels.
 struct Brush<'b, 'a> {
     canvas: &'b mut BitMapBackend<'a>,
     color: RGBColor,
@@ -164,7 +164,7 @@ struct Brush<'b, 'a> {
 }
 
 /// Shades between not covered and covered: enough for smooth edges, few enough for a PNG's table
-/// of colours.
+/// of colors.
 const SHADES: f32 = 12.0;
 
 /// Below this share covered a pixel stays as it is.
@@ -266,10 +266,10 @@ impl Surface for Svg<'_> {
         self.canvas.draw_path(places, &style).map_err(refused)
     }
 
-    fn dots(&mut self, centres: &[Place], radius: f32, color: RGBColor) -> Result<()> {
-        for centre in centres {
+    fn dots(&mut self, centers: &[Place], radius: f32, color: RGBColor) -> Result<()> {
+        for center in centers {
             self.canvas
-                .draw_circle(whole(centre), radius.round() as u32, &color, true)
+                .draw_circle(whole(center), radius.round() as u32, &color, true)
                 .map_err(refused)?;
         }
         Ok(())
@@ -284,13 +284,13 @@ impl Surface for Svg<'_> {
         let font = FontDesc::new(FontFamily::Name(FAMILY), size, FontStyle::Normal);
         let horizontal = match lettering.align {
             Align::Left => HPos::Left,
-            Align::Centre => HPos::Center,
+            Align::Center => HPos::Center,
             Align::Right => HPos::Right,
         };
         let style = TextStyle::from(font)
             .color(&lettering.color)
             .pos(Pos::new(horizontal, VPos::Center));
-        // Its centre is that of small letters; capitals reach 0.09 em further.
+        // Its center is that of small letters; capitals reach 0.09 em further.
         let place = (place.0, place.1 + 0.09 * lettering.size);
         self.canvas
             .draw_text(text, &style, whole(&place))

@@ -16,7 +16,7 @@ const WEEK: i64 = 7 * DAY;
 const FIRST_MONDAY: i64 = 4 * DAY;
 
 /// More ticks than any axis has room for: a bound against endless loops.
-const MOST_TICKS: usize = 100;
+const MAX_TICKS: usize = 100;
 
 /// A mark on the time axis.
 #[derive(Debug, Clone, PartialEq)]
@@ -215,7 +215,7 @@ fn calendar_time(time_us: i64) -> DateTime<Utc> {
 fn multiples(step_us: i64, origin_us: i64, first_us: i64, last_us: i64) -> Vec<i64> {
     let (step, origin) = (i128::from(step_us), i128::from(origin_us));
     let before = (i128::from(first_us) - origin - 1).div_euclid(step);
-    (1..=MOST_TICKS as i128)
+    (1..=MAX_TICKS as i128)
         .map(|at| (before + at) * step + origin)
         .filter_map(|time| i64::try_from(time).ok())
         .take_while(|&time| time <= last_us)
@@ -225,7 +225,7 @@ fn multiples(step_us: i64, origin_us: i64, first_us: i64, last_us: i64) -> Vec<i
 fn months_between(step: i32, first_us: i64, last_us: i64) -> Vec<i64> {
     let first = calendar_time(first_us);
     let before = (first.year() * 12 + first.month0() as i32).div_euclid(step);
-    (0..MOST_TICKS as i32)
+    (0..MAX_TICKS as i32)
         .filter_map(|at| before.checked_add(at)?.checked_mul(step))
         .filter_map(start_of_month_us)
         .skip_while(|&time| time < first_us)

@@ -1,22 +1,25 @@
-//! What a picture needs of a value column, however long the column is.
+//! What a picture needs of a value column, however long the column is: M4 aggregation.
 //!
 //! In: blocks of rows. Out: for each pixel column of the plot its first, last, lowest and highest
 //! row. A line through these covers the same pixels as a line through every row would.
+//!
+//! Source: Jugel, Jerzak, Hackenbroich, Markl, "M4: A Visualization-Oriented Time Series Data Aggregation",
+//! VLDB 2014.
 
 /// Pixel columns of the plot, and so the number of buckets that a trace keeps.
 pub(super) const COLUMNS: usize = 1364;
 
 /// Time without rows, in mean steps between rows, that counts as silence. Independent events at a
 /// steady rate come no further apart than about ln(rows) mean steps: 16 for ten million.
-const SILENT_STEPS: u64 = 20;
+const MIN_SILENT_STEPS: u64 = 20;
 
 /// Shortest silence worth showing, in pixel columns.
-const SILENT_COLUMNS: u64 = 3;
+const MIN_SILENT_COLUMNS: u64 = 3;
 
 /// One row: time in microseconds since 1970 (UTC), and value.
 pub(super) type Point = (i64, f64);
 
-/// The drawing data of one value column, in constant memory (about 90 KB).
+/// The M4 aggregates of one value column, in constant memory (about 90 KB).
 ///
 /// Rows may come in any order and any number of blocks; traces over the same time window can be
 /// filled by several workers and merged. The result depends on the rows alone, not on their order
@@ -168,11 +171,12 @@ impl Trace {
         let first = self.filled().next().map_or(0, |column| column.first.0);
         let last = self.filled().last().map_or(0, |column| column.last.0);
         let mean_step = last.abs_diff(first) / self.rows.saturating_sub(1).max(1);
-        (mean_step.saturating_mul(SILENT_STEPS)).max(self.column_us.saturating_mul(SILENT_COLUMNS))
+        (mean_step.saturating_mul(MIN_SILENT_STEPS))
+            .max(self.column_us.saturating_mul(MIN_SILENT_COLUMNS))
     }
 }
 
-/// The rows of one pixel column that its picture depends on.
+/// The rows of one pixel column that its picture depends on: the four of M4.
 ///
 /// Ties are broken by the other half of the row, so that the result does not depend on the order
 /// in which rows came.
