@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::workers;
 use crate::config::Job;
 use crate::detect;
 use crate::input::Source;
@@ -24,10 +25,18 @@ pub(super) struct LogScanner {
     outputs: SeriesOutputs,
     memory: Arc<Memory>,
     state: Arc<State>,
+    /// Whether there are so many logs that each keeps a thread busy.
+    many: bool,
 }
 
+/// Rows up to which a series is judged by one thread, where there are logs enough for the others.
+const MAX_ROWS_ALONE: usize = 200_000;
+/// Logs for each worker from which on there are enough of them.
+const MANY_PER_WORKER: usize = 4;
+
 impl LogScanner {
-    pub(super) fn new(job: &Job, memory: Arc<Memory>, state: Arc<State>) -> Self {
+    /// A scanner for a run of `logs` logs.
+    pub(super) fn new(job: &Job, logs: usize, memory: Arc<Memory>, state: Arc<State>) -> Self {
         let suffixes = Suffixes::new(&job.detect().threshold);
         Self {
             marks: SettingsMarks {
@@ -38,6 +47,7 @@ impl LogScanner {
             job: job.clone(),
             memory,
             state,
+            many: logs >= MANY_PER_WORKER * job.workers(),
         }
     }
 
@@ -74,7 +84,13 @@ impl LogScanner {
         // Everything is written before anything gets its final name: a log that fails leaves nothing.
         let mut staging = Staging::default();
         let key = SeriesKey::total(source.name());
-        let mut found = self.series(source, key, &read.series, &mut staging)?;
+        let series = &read.series;
+        let judge = || self.series(source, key, series, &mut staging);
+        let mut found = if self.many && series.rows() <= MAX_ROWS_ALONE {
+            workers::on_this_thread(judge)?
+        } else {
+            judge()?
+        };
         found.findings.notes.splice(0..0, read.report.notes);
         let mut log = ScannedLog {
             source: source.clone(),

@@ -77,7 +77,7 @@ pub fn scan(
     }
     let stop = stop.for_one_run();
     let memory = Memory::new(job.row_memory(), folder).stopped_by(&stop);
-    let scanner = LogScanner::new(job, Arc::new(memory), Arc::clone(&state));
+    let scanner = LogScanner::new(job, sources.len(), Arc::new(memory), Arc::clone(&state));
     let logs = Arc::clone(&sources);
     let work = move |number: usize| scanner.outcome(&logs[number]);
     let left = workers::in_order(sources.len(), job.workers(), &stop, work, take);

@@ -109,6 +109,26 @@ where
     Ok(left)
 }
 
+/// Does `work` with rayon's tasks on this thread alone: handing the little work of a small input to other
+/// threads and waiting for them takes longer than doing it. `work` must not wait for a task that it has spawned.
+pub(super) fn on_this_thread<T>(work: impl FnOnce() -> T + Send) -> T
+where
+    T: Send,
+{
+    thread_local! {
+        static ALONE: Option<rayon::ThreadPool> = rayon::ThreadPoolBuilder::new()
+            .num_threads(1)
+            .use_current_thread()
+            .build()
+            .ok();
+    }
+    // Where a pool cannot be made, the threads that all share do as well.
+    ALONE.with(|pool| match pool {
+        Some(pool) => pool.install(work),
+        None => work(),
+    })
+}
+
 /// What the worker threads share.
 struct Pieces<W> {
     work: W,
@@ -142,6 +162,8 @@ impl<W> Pieces<W> {
 
 #[cfg(test)]
 mod tests {
+    use rayon::prelude::*;
+
     use super::*;
 
     #[test]
@@ -157,6 +179,20 @@ mod tests {
         });
         assert_eq!(left.unwrap(), Vec::<usize>::new());
         assert!(taken.into_iter().eq(0..40));
+    }
+
+    #[test]
+    fn work_on_this_thread_stays_there() {
+        std::thread::spawn(|| {
+            let this = std::thread::current().id();
+            let threads: Vec<_> = on_this_thread(|| {
+                let tasks = (0..100).into_par_iter();
+                tasks.map(|_| std::thread::current().id()).collect()
+            });
+            assert_eq!(threads, [this; 100]);
+        })
+        .join()
+        .unwrap();
     }
 
     #[test]
