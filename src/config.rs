@@ -45,6 +45,8 @@ pub struct RunOptions {
     pub max_memory: u64,
     /// Whether inputs that an earlier run has scanned, and that are still the same, are left as they are.
     pub resume: bool,
+    /// Whether outputs of earlier runs that match no input of this one are removed.
+    pub prune: bool,
 }
 
 /// Most value columns that are judged together.
@@ -67,6 +69,7 @@ impl Default for RunOptions {
             threads: 0,
             max_memory: 512 << 20,
             resume: false,
+            prune: false,
         }
     }
 }
@@ -187,6 +190,11 @@ impl Job {
     /// Whether inputs that an earlier run has scanned, and that are still the same, are left as they are.
     pub fn resume(&self) -> bool {
         self.settings.run.resume
+    }
+
+    /// Whether outputs of earlier runs that match no input of this one are removed.
+    pub fn prune(&self) -> bool {
+        self.settings.run.prune
     }
 
     /// Inputs worked on side by side, from 1 to the number of processors.

@@ -16,7 +16,7 @@ pub fn run(args: &AggregateArgs) -> Result<u8> {
     let job = Job::new(Settings {
         read: args.input.options()?,
         group: args.records.options()?,
-        run: args.running.options(false),
+        run: args.running.options(),
         ..Settings::new(args.input.all_paths()?)
     })?;
     let console = Console::new(&args.talk);

@@ -15,6 +15,7 @@ use crate::input::logs::Join;
 use crate::report::Graphs;
 use crate::report::ScoresFormat;
 use crate::report::chart::{GraphFormat, YScale};
+use crate::report::summary::ExitCodes;
 
 /// Scans archives of network-traffic logs for anomalies: floods, data being carried off, services
 /// gone silent
@@ -460,6 +461,14 @@ pub struct OutputArgs {
     #[arg(long, value_name = "SEVERITY", value_enum)]
     pub fail_on: Option<Severity>,
 
+    /// Exit with code 1 where an input of the last run into this folder is missing
+    #[arg(long)]
+    pub fail_on_missing: bool,
+
+    /// What exit codes tell: single gives 1 for a failure and else 3 for an incident, bits the sum of 1 and 4
+    #[arg(long, value_name = "HOW", value_enum, default_value = "single")]
+    pub exit_codes: ExitCodes,
+
     /// Put an apostrophe before text cells that a spreadsheet would run as formulas
     #[arg(long)]
     pub csv_safe: bool,
@@ -496,6 +505,11 @@ pub struct ScanRunningArgs {
     /// not changed, keep their outputs
     #[arg(long)]
     pub resume: bool,
+
+    /// Remove outputs of earlier runs that match no input of this one: inputs that are gone, other rates of inputs
+    /// that have changed
+    #[arg(long)]
+    pub prune: bool,
 
     /// List what would be scanned, with the recognised format, and write nothing
     #[arg(long)]
@@ -555,6 +569,7 @@ choices!(Detector {
 choices!(Graphs { All => "all", Anomalous => "anomalous", None => "none" });
 choices!(GraphFormat { Png => "png", Svg => "svg" });
 choices!(YScale { Linear => "linear", Log => "log", Auto => "auto" });
+choices!(ExitCodes { Single => "single", Bits => "bits" });
 choices!(ScoresFormat { Csv => "csv", Parquet => "parquet" });
 choices!(Severity { Low => "low", Medium => "medium", High => "high", Critical => "critical" });
 choices!(LogFormat {

@@ -22,7 +22,7 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
         detect: args.detection.options()?,
         group: GroupOptions::default(),
         output: OutputOptions::default(),
-        run: args.running.options(false),
+        run: args.running.options(),
     })?;
     let measured = bench::measure(&job, args.runs.get())?;
     print(&if args.json {

@@ -22,7 +22,7 @@ pub fn run(args: &EvaluateArgs) -> Result<u8> {
         detect: args.detection.options()?,
         group: GroupOptions::default(),
         output: OutputOptions::default(),
-        run: args.running.options(false),
+        run: args.running.options(),
     })?;
     let measures = Measures {
         volume: !args.no_vus,

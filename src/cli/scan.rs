@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use super::args::ScanArgs;
 use super::console::{self, Console, print, say};
 use super::{signals, use_threads};
-use crate::config::{Job, Settings};
-use crate::report::summary::{InputStatus, RunStatus, Summary};
+use crate::config::{Job, RunOptions, Settings};
+use crate::report::summary::{ExitRules, InputStatus, RunStatus, Summary};
 use crate::report::terminal;
 use crate::run;
 use crate::runtime::cancel::CancelToken;
@@ -40,13 +40,17 @@ pub fn run(args: &ScanArgs, arguments: &[OsString]) -> Result<u8> {
     }
     say_result(&console, &summary, &job);
     if summary.status == RunStatus::Interrupted {
-        let (done, all) = (summary.totals.ok, summary.inputs.len());
+        let (done, all) = (summary.totals.ok, summary.taken());
         console.say(&format!(
             "interrupted: {done} of {all} inputs were scanned; scan the others with --resume"
         ));
         return Ok(stop.exit_code());
     }
-    Ok(summary.exit_code(args.output.fail_on))
+    Ok(summary.exit_code(&ExitRules {
+        fail_on: args.output.fail_on,
+        fail_on_missing: args.output.fail_on_missing,
+        codes: args.output.exit_codes,
+    }))
 }
 
 fn job(args: &ScanArgs) -> Result<Job> {
@@ -57,7 +61,11 @@ fn job(args: &ScanArgs) -> Result<Job> {
         detect: args.detection.options()?,
         group: args.records.options()?,
         output: args.output.options(),
-        run: args.running.options(args.scan.resume),
+        run: RunOptions {
+            resume: args.scan.resume,
+            prune: args.scan.prune,
+            ..args.running.options()
+        },
     })
 }
 

@@ -95,11 +95,11 @@ impl OutputArgs {
 }
 
 impl RunningArgs {
-    pub(super) fn options(&self, resume: bool) -> RunOptions {
+    pub(super) fn options(&self) -> RunOptions {
         RunOptions {
             threads: self.threads,
             max_memory: self.max_memory,
-            resume,
+            ..RunOptions::default()
         }
     }
 }

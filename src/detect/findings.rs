@@ -32,6 +32,8 @@ pub struct Findings {
     pub incidents: Vec<Incident>,
     /// What the reader of the findings should know: fallbacks, and why there are no anomalies.
     pub notes: Vec<String>,
+    /// Why no row could be judged, where that is so: too few rows, all of them equal.
+    pub not_judged: Option<String>,
 }
 
 /// What was found in a stretch of rows, so far.
@@ -53,14 +55,16 @@ impl Scores<'_> {
         let threshold = self.threshold(rule)?;
         let rows = self.series.rows();
         let mut notes = self.notes.clone();
+        let mut not_judged = None;
         if let Some(note) = self.nothing_to_tell {
-            notes.push(note.to_owned());
+            not_judged = Some(note.to_owned());
         } else if rule == ThresholdRule::Auto && threshold >= 1.0 {
-            notes.push(format!(
+            not_judged = Some(format!(
                 "{rows} rows are too few for an automatic threshold ({} are needed): no anomalies",
                 tail::MIN_ROWS
             ));
         }
+        notes.extend(not_judged.clone());
         let baselines = self.baselines()?;
         let examiner = Examiner {
             scores: self,
@@ -82,6 +86,7 @@ impl Scores<'_> {
             anomalies,
             incidents,
             notes,
+            not_judged,
         })
     }
 }

@@ -26,14 +26,15 @@ pub const INCIDENTS: TableNames = TableNames {
     csv: "incidents.csv",
     parquet: "incidents.parquet",
 };
-/// The outputs of a run as a whole.
-pub const OF_A_RUN: [&str; 5] = [
-    SUMMARY,
+/// The tables of all logs.
+pub const TABLES: [&str; 4] = [
     ANOMALIES.csv,
     ANOMALIES.parquet,
     INCIDENTS.csv,
     INCIDENTS.parquet,
 ];
+/// The outputs of a run as a whole.
+pub const OF_A_RUN: [&str; 5] = [SUMMARY, TABLES[0], TABLES[1], TABLES[2], TABLES[3]];
 
 /// What every table of the anomalies of one series has in its name.
 const ANOMALIES_INFIX: &str = "_graph_anomalies_";

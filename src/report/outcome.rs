@@ -10,6 +10,7 @@ use crate::detect::{Findings, Incident, Kind, Severity};
 use crate::format::Dropped;
 use crate::input::{Location, Source};
 use crate::series::SeriesKey;
+use crate::state::Stale;
 use crate::support::error::Error;
 
 /// What became of one log.
@@ -23,6 +24,8 @@ pub enum Outcome {
         source: Option<Source>,
         /// Why not.
         error: Error,
+        /// What an earlier run left of it.
+        stale: Option<Stale>,
     },
 }
 
@@ -87,6 +90,13 @@ impl ScannedLog {
         anomalies.sum::<usize>() as u64
     }
 
+    /// Why no series of it could be judged, where that is so.
+    pub fn not_judged(&self) -> Option<&str> {
+        let mut reasons = self.series.iter().map(|s| s.findings.not_judged.as_deref());
+        let first = reasons.next()??;
+        reasons.all(|reason| reason.is_some()).then_some(first)
+    }
+
     /// Notes on all series, those on entities with the entity in front.
     pub fn notes(&self) -> impl Iterator<Item = String> {
         self.series.iter().flat_map(|series| {
@@ -114,6 +124,9 @@ impl SeriesResult {
 pub struct Totals {
     /// Inputs scanned.
     pub ok: u64,
+    /// Those of them that no detector could judge: too short, constant, without a past.
+    #[serde(default)]
+    pub not_judged: u64,
     /// Inputs that failed.
     pub failed: u64,
     /// Files that were found and skipped.
@@ -160,6 +173,7 @@ impl Totals {
         match outcome {
             Outcome::Scanned(log) => {
                 self.ok += 1;
+                self.not_judged += u64::from(log.not_judged().is_some());
                 self.rows += log.rows();
                 self.dropped_rows += log.dropped.rows;
                 self.bytes += log.bytes;

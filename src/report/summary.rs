@@ -1,17 +1,21 @@
 //! `summary.json`: what a run was asked, what became of each input, what it comes to. One type writes it and
 //! reads it back.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::names;
 use super::outcome::{IncidentCounts, Outcome, ScannedLog, Totals};
 use crate::detect::{DetectOptions, Incident, Kind, Severity};
 use crate::format::DroppedRow;
 use crate::input::Skipped;
+use crate::runtime::limits;
 use crate::storage::atomic;
 use crate::support::calendar::iso_text;
 use crate::support::error::Result;
@@ -21,11 +25,37 @@ use crate::support::text::path_text;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunStatus {
-    /// Every input was taken.
+    /// Every input was scanned.
     #[default]
     Complete,
-    /// It was stopped before.
+    /// Some inputs failed, the others were scanned.
+    Partial,
+    /// It was stopped before all inputs were taken.
     Interrupted,
+    /// No input was scanned.
+    Failed,
+}
+
+/// What exit codes tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExitCodes {
+    /// 1 where something failed, else 3 where an incident was found, else 0.
+    #[default]
+    Single,
+    /// The sum: 1 where something failed, 4 where an incident was found.
+    Bits,
+}
+
+/// When a run ends with another exit code than 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ExitRules {
+    /// Where an incident at least as severe was found.
+    pub fail_on: Option<Severity>,
+    /// Where an input of the last run is missing.
+    pub fail_on_missing: bool,
+    /// What exit codes tell.
+    pub codes: ExitCodes,
 }
 
 /// What became of an input.
@@ -34,6 +64,9 @@ pub enum RunStatus {
 pub enum InputStatus {
     /// It was scanned.
     Ok,
+    /// It was read, and no detector could judge it.
+    #[serde(rename = "not_judged")]
+    NotJudged,
     /// It could not be.
     Error,
     /// It was not to be.
@@ -54,10 +87,25 @@ pub struct Summary {
     pub rule: String,
     /// The master seed.
     pub seed: u64,
+    /// A number that no other run has, as text.
+    #[serde(default)]
+    pub run_id: String,
+    /// Name of the machine; empty where it does not tell.
+    #[serde(default)]
+    pub host: String,
+    /// When the run began, ISO 8601 in UTC.
+    #[serde(default)]
+    pub began: String,
+    /// When it ended.
+    #[serde(default)]
+    pub ended: String,
     /// How it ended.
     pub status: RunStatus,
     /// Seconds from start to end.
     pub seconds: f64,
+    /// Whether the tables are those of an earlier run: this one had nothing to put in their place.
+    #[serde(default)]
+    pub stale: bool,
     /// Sums over the inputs.
     pub totals: Totals,
     /// The highest severity of any incident, reported or not.
@@ -66,11 +114,17 @@ pub struct Summary {
     pub worst_incidents: Vec<WorstIncident>,
     /// One entry for each input, sorted by path.
     pub inputs: Vec<InputSummary>,
+    /// Paths of inputs that the last run into this folder knew, and this one did not find.
+    #[serde(default)]
+    pub missing: Vec<String>,
     /// Files written for the run as a whole.
     pub outputs: Vec<String>,
     /// Inputs that an earlier run has scanned, and that were left as they are.
     #[serde(skip)]
     pub reused: u64,
+    /// Inputs that were not scanned when the run was stopped.
+    #[serde(skip)]
+    left: u64,
     #[serde(skip)]
     min_severity: Option<Severity>,
     /// The worst incidents so far, each with the name of its log.
@@ -118,6 +172,12 @@ pub struct InputSummary {
     pub path: String,
     /// What became of it.
     pub status: InputStatus,
+    /// Whether its outputs are those of an earlier run, since this one could not scan it.
+    #[serde(default)]
+    pub stale: bool,
+    /// When those were made, ISO 8601 in UTC.
+    #[serde(default)]
+    pub as_of: Option<String>,
     /// The recognised format, in words.
     pub form: Option<String>,
     /// Usable rows.
@@ -151,7 +211,16 @@ pub struct InputSummary {
 impl Summary {
     /// A summary without inputs. Incidents of at least `min_severity` are reported in it.
     pub fn new(arguments: Vec<String>, detect: &DetectOptions, min_severity: Severity) -> Self {
+        let began_us = now_us();
+        let host = limits::host_name();
+        let id = format!("{host} {began_us} {}", std::process::id());
         Self {
+            run_id: format!("{:016x}", xxh3_64(id.as_bytes())),
+            host,
+            began: iso_text(began_us),
+            ended: String::new(),
+            stale: false,
+            missing: Vec::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             arguments,
             detector: detect.detector.name().to_owned(),
@@ -165,6 +234,7 @@ impl Summary {
             inputs: Vec::new(),
             outputs: Vec::new(),
             reused: 0,
+            left: 0,
             min_severity: Some(min_severity),
             worst: Vec::new(),
         }
@@ -197,13 +267,24 @@ impl Summary {
         self.inputs.push(input);
     }
 
-    /// The exit code that says how the run went: that of [`Totals::exit_code`], or 3 where nothing failed
-    /// and an incident at least as severe as `fail_on` was found.
-    pub fn exit_code(&self, fail_on: Option<Severity>) -> u8 {
-        match self.totals.exit_code() {
-            0 if fail_on.is_some_and(|least| self.highest_severity >= Some(least)) => 3,
-            code => code,
+    /// The exit code that says how the run went.
+    pub fn exit_code(&self, rules: &ExitRules) -> u8 {
+        let failed =
+            self.totals.exit_code() != 0 || (rules.fail_on_missing && !self.missing.is_empty());
+        let found = rules
+            .fail_on
+            .is_some_and(|least| self.highest_severity >= Some(least));
+        match (rules.codes, failed, found) {
+            (ExitCodes::Single, true, _) => 1,
+            (ExitCodes::Single, false, true) => 3,
+            (ExitCodes::Single, false, false) => 0,
+            (ExitCodes::Bits, ..) => u8::from(failed) + 4 * u8::from(found),
         }
+    }
+
+    /// Inputs that were to be scanned: all but what discovery skipped.
+    pub fn taken(&self) -> u64 {
+        self.totals.ok + self.totals.failed + self.left
     }
 
     /// Adds the logs that a run had not scanned when it was stopped.
@@ -211,6 +292,7 @@ impl Summary {
         self.status = RunStatus::Interrupted;
         for path in left {
             self.totals.skipped += 1;
+            self.left += 1;
             self.inputs.push(InputSummary {
                 note: Some("not scanned: the run was interrupted".to_owned()),
                 ..InputSummary::empty(path, InputStatus::Skipped)
@@ -218,12 +300,27 @@ impl Summary {
         }
     }
 
-    /// Adds what discovery skipped, and puts everything in its order.
-    pub fn finish(&mut self, skipped: &[Skipped]) {
+    /// Adds what discovery skipped, compares with the summary of the run before, and puts everything in its order.
+    pub fn finish(&mut self, skipped: &[Skipped], before: Option<&Self>) {
+        self.ended = iso_text(now_us());
+        if self.status != RunStatus::Interrupted {
+            self.status = match (self.totals.ok, self.totals.failed) {
+                (0, _) => RunStatus::Failed,
+                (_, 0) => RunStatus::Complete,
+                _ => RunStatus::Partial,
+            };
+        }
         self.totals.skipped += skipped.len() as u64;
         self.inputs
             .extend(skipped.iter().map(InputSummary::of_skipped));
         self.inputs.sort_by(|a, b| a.path.cmp(&b.path));
+        let here: HashSet<&str> = self.inputs.iter().map(|i| i.path.as_str()).collect();
+        let inputs = before.iter().flat_map(|before| &before.inputs);
+        self.missing = inputs
+            .filter(|input| input.status != InputStatus::Skipped)
+            .filter(|input| !here.contains(input.path.as_str()))
+            .map(|input| input.path.clone())
+            .collect();
         let worst = self.worst.iter();
         self.worst_incidents = worst
             .map(|(source, incident)| WorstIncident::of(source, incident))
@@ -259,7 +356,11 @@ impl InputSummary {
     fn of(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Scanned(log) => Self::of_scanned(log),
-            Outcome::Failed { source, error } => {
+            Outcome::Failed {
+                source,
+                error,
+                stale,
+            } => {
                 let path = match (source, error.path()) {
                     (Some(source), _) => source.name(),
                     (None, Some(path)) => path_text(path),
@@ -267,6 +368,13 @@ impl InputSummary {
                 };
                 Self {
                     error: Some(error.reason()),
+                    stale: stale.is_some(),
+                    as_of: stale.as_ref().map(|stale| iso_text(stale.as_of_us)),
+                    outputs: stale
+                        .iter()
+                        .flat_map(|stale| &stale.outputs)
+                        .map(|path| path_text(path))
+                        .collect(),
                     ..Self::empty(path, InputStatus::Error)
                 }
             }
@@ -277,6 +385,10 @@ impl InputSummary {
         let one = match log.series.as_slice() {
             [one] => Some(one),
             _ => None,
+        };
+        let status = match log.not_judged() {
+            Some(_) => InputStatus::NotJudged,
+            None => InputStatus::Ok,
         };
         let scores = log.series.iter().flat_map(|s| &s.findings.anomalies.scores);
         let notes: Vec<String> = log.notes().collect();
@@ -292,7 +404,7 @@ impl InputSummary {
             seconds: log.elapsed.as_secs_f64(),
             outputs: log.outputs.iter().map(|path| path_text(path)).collect(),
             note: (!notes.is_empty()).then(|| notes.join("; ")),
-            ..Self::empty(log.source.name(), InputStatus::Ok)
+            ..Self::empty(log.source.name(), status)
         }
     }
 
@@ -309,5 +421,71 @@ impl InputSummary {
             status,
             ..Self::default()
         }
+    }
+}
+
+/// Now, in microseconds since 1970 UTC.
+fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_micros() as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(failed: u64, highest_severity: Option<Severity>) -> Summary {
+        let mut summary = Summary::new(vec![], &DetectOptions::default(), Severity::Low);
+        summary.totals.ok = 3;
+        summary.totals.failed = failed;
+        summary.highest_severity = highest_severity;
+        summary
+    }
+
+    #[test]
+    fn a_failure_hides_an_incident_unless_exit_codes_are_bits() {
+        let code = |failed, severity, codes| {
+            summary(failed, severity).exit_code(&ExitRules {
+                fail_on: Some(Severity::High),
+                fail_on_missing: false,
+                codes,
+            })
+        };
+        let (high, low) = (Some(Severity::High), Some(Severity::Low));
+        let codes = |codes| {
+            [(0, low), (0, high), (1, low), (1, high)]
+                .map(|(failed, severity)| code(failed, severity, codes))
+        };
+        assert_eq!(codes(ExitCodes::Single), [0, 3, 1, 1]);
+        assert_eq!(codes(ExitCodes::Bits), [0, 4, 1, 5]);
+    }
+
+    #[test]
+    fn an_input_that_was_there_last_time_is_missing() {
+        let with = |paths: &[(&str, InputStatus)]| {
+            let mut summary = summary(0, None);
+            let inputs = paths
+                .iter()
+                .map(|(path, status)| InputSummary::empty((*path).to_owned(), *status));
+            summary.inputs = inputs.collect();
+            summary
+        };
+        let before = with(&[
+            ("a", InputStatus::Ok),
+            ("b", InputStatus::Error),
+            ("c", InputStatus::Skipped),
+        ]);
+        let mut today = with(&[("a", InputStatus::Ok)]);
+        today.finish(&[], Some(&before));
+        assert_eq!(today.missing, ["b"]);
+        let rules = ExitRules {
+            fail_on_missing: true,
+            ..ExitRules::default()
+        };
+        assert_eq!(
+            (today.exit_code(&rules), today.status),
+            (1, RunStatus::Complete)
+        );
+        assert_eq!(today.exit_code(&ExitRules::default()), 0);
     }
 }

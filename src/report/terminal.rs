@@ -36,6 +36,9 @@ pub fn table(summary: &Summary, folder: &Path, color: bool) -> String {
     if summary.reused > 0 {
         let _ = write!(files, " ({} before)", grouped(summary.reused));
     }
+    if totals.not_judged > 0 {
+        let _ = write!(files, ", {} not judged", grouped(totals.not_judged));
+    }
     if totals.failed > 0 {
         let _ = write!(
             files,

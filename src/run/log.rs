@@ -57,15 +57,11 @@ impl LogScanner {
             Ok(log) => Some(Outcome::Scanned(Box::new(log))),
             // Whatever the error says: the log may have failed because it is abandoned.
             Err(_) if self.memory.stop().check().is_err() => None,
-            Err(error) => {
-                // What an earlier run made of it must not pass for today's. Where it cannot be removed, there is
-                // an error about the same folder already.
-                let _ = self.state.discard(source);
-                Some(Outcome::Failed {
-                    source: Some(source.clone()),
-                    error: error.at(source.path()),
-                })
-            }
+            Err(error) => Some(Outcome::Failed {
+                source: Some(source.clone()),
+                error: error.at(source.path()),
+                stale: self.state.stale(source.path()),
+            }),
         }
     }
 

@@ -45,7 +45,7 @@ pub fn scan(
     let sources = Arc::new(with_base_name(found.sources, options)?);
     refuse_overwriting(&sources, job)?;
     atomic::prepare_folder(folder)?;
-    let state = Arc::new(State::open(folder)?);
+    let state = Arc::new(State::open(folder, job.prune())?);
     let mut sinks = report::sinks(&RunInfo {
         folder,
         columns: &job.read().value_columns,
@@ -72,8 +72,11 @@ pub fn scan(
     let mut unopened = Vec::new();
     for error in found.failed {
         unopened.extend(error.path().map(Path::to_path_buf));
-        let source = None;
-        take(Outcome::Failed { source, error })?;
+        take(Outcome::Failed {
+            source: None,
+            stale: error.path().and_then(|path| state.stale(path)),
+            error,
+        })?;
     }
     let stop = stop.for_one_run();
     let memory = Memory::new(job.row_memory(), folder).stopped_by(&stop);
@@ -89,13 +92,23 @@ pub fn scan(
     } else {
         summary.interrupt(left.iter().map(|&number| sources[number].name()));
     }
-    for sink in sinks {
-        for path in sink.finish()? {
-            summary.outputs.push(path_text(&path));
-            outputs.push(path);
+    let tables = names::TABLES.map(|name| folder.join(name));
+    summary.stale = summary.totals.ok == 0 || !left.is_empty();
+    if summary.stale && tables.iter().all(|table| table.exists()) {
+        // The tables of the last good run stay until there are others to put in their place.
+        summary
+            .outputs
+            .extend(tables.iter().map(|path| path_text(path)));
+    } else {
+        summary.stale = false;
+        for sink in sinks {
+            for path in sink.finish()? {
+                summary.outputs.push(path_text(&path));
+                outputs.push(path);
+            }
         }
     }
-    summary.finish(&found.skipped);
+    summary.finish(&found.skipped, Summary::read(folder).as_ref());
     summary.seconds = start.elapsed().as_secs_f64();
     outputs.push(summary.write(folder)?);
     atomic::sync_names(folder, outputs.iter().map(PathBuf::as_path))?;

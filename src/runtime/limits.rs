@@ -24,6 +24,14 @@ pub fn peak_memory() -> Option<u64> {
     Some(kilobytes << 10)
 }
 
+/// The name of this machine; empty where it does not tell.
+pub fn host_name() -> String {
+    #[cfg(unix)]
+    return rustix::system::uname().nodename().to_string_lossy().into_owned();
+    #[cfg(not(unix))]
+    std::env::var("COMPUTERNAME").unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -40,6 +40,10 @@ pub struct State {
     outputs: PathBuf,
     /// What was recorded before this run, by the stem of the outputs.
     heads: HashMap<Vec<u8>, Head>,
+    /// Stems by the name of the source.
+    stems: HashMap<Vec<u8>, Vec<u8>>,
+    /// Whether outputs that no longer match a source of the run are removed.
+    prune: bool,
     _lock: File,
 }
 
@@ -92,6 +96,15 @@ pub struct StagedOutput {
     pub file: Staged,
 }
 
+/// What an earlier run left of a source that could not be scanned now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stale {
+    /// When it was scanned, in microseconds UTC.
+    pub as_of_us: i64,
+    /// The outputs, which are still there.
+    pub outputs: Vec<PathBuf>,
+}
+
 /// What an earlier run did with a source, and need not be done again.
 #[derive(Debug)]
 pub struct Recalled<T> {
@@ -103,11 +116,12 @@ pub struct Recalled<T> {
 
 impl State {
     /// Takes `folder`, which must exist, as this run's alone; clears away what a run that died left
-    /// half-written, and reads what was recorded.
+    /// half-written, and reads what was recorded. With `prune`, outputs of earlier runs that match no source of
+    /// this one are removed; without, they stay.
     ///
     /// # Errors
     /// [`ErrorKind::Write`] where another scan writes there, or nothing can be written.
-    pub fn open(folder: &Path) -> Result<Self> {
+    pub fn open(folder: &Path, prune: bool) -> Result<Self> {
         let state = folder.join(FOLDER);
         let new = !state.exists();
         let sources = state.join(SOURCES);
@@ -119,13 +133,16 @@ impl State {
             record::sweep(&sources);
         }
         fs::write(&running, "").map_err(|cause| unwritable(&running, cause))?;
-        let heads = record::heads(&sources)
+        let heads: HashMap<Vec<u8>, Head> = record::heads(&sources)
             .into_iter()
             .map(|head| (head.stem.clone(), head))
             .collect();
+        let stems = heads.values();
         Ok(Self {
             outputs: folder.to_path_buf(),
+            stems: stems.map(|h| (h.source.clone(), h.stem.clone())).collect(),
             heads,
+            prune,
             _lock: lock,
         })
     }
@@ -181,7 +198,8 @@ impl State {
     }
 
     /// Records what was found in a source and gives its outputs their names, all of them or, on an error,
-    /// none; returns these. Outputs of an earlier run that no longer match the source are removed.
+    /// none; returns these. Outputs that an earlier run made with other settings stay, unless they are to be
+    /// pruned and no longer match the source.
     ///
     /// `input` is the source as it was before it was read, and what it held; `withheld` are outputs that this
     /// run decided not to make.
@@ -221,9 +239,12 @@ impl State {
                 })
                 .collect(),
             earlier: Vec::new(),
+            scanned_us: nanoseconds(SystemTime::now()).unwrap_or_default() / 1000,
         };
         if let Some(before) = self.heads.get(&head.stem) {
-            head.earlier = before.still_true(&head, withheld);
+            head.earlier = before.beside(&head, withheld);
+            head.earlier
+                .retain(|earlier| !(self.prune && earlier.outdated));
             for path in before.missing_in(&head) {
                 remove(&self.outputs.join(path))?;
             }
@@ -236,34 +257,32 @@ impl State {
         })
     }
 
-    /// Removes what earlier runs made of a source that has failed now, so that it does not pass for
-    /// today's.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Write`] with the path that cannot be removed.
-    pub fn discard(&self, source: &Source) -> Result<()> {
-        match self.heads.get(&stem_of(source)) {
-            Some(head) => self.remove_all(head),
-            None => Ok(()),
-        }
+    /// What the last run that could scan a source left of it, where this one could not: its outputs stay until
+    /// there is something to put in their place. `source` is its path.
+    pub fn stale(&self, source: &Path) -> Option<Stale> {
+        let head = self.heads.get(self.stems.get(&bytes_of(source))?)?;
+        let outputs = head.outputs.iter();
+        let outputs = outputs.map(|output| self.outputs.join(path_from_bytes(output.path.clone())));
+        Some(Stale {
+            as_of_us: head.scanned_us,
+            outputs: outputs.filter(|path| path.exists()).collect(),
+        })
     }
 
-    /// The same for sources by their names, where they are not among `sources`: they could not be opened, or
-    /// their outputs have other names now.
+    /// With the wish to prune: removes the outputs of all sources that are not among `sources` and `failed`, and
+    /// of those whose outputs have other names now.
     ///
     /// # Errors
     /// [`ErrorKind::Write`] with the path that cannot be removed.
     pub fn prune(&self, sources: &[Source], failed: &[PathBuf]) -> Result<()> {
-        let names: HashSet<Vec<u8>> = sources
-            .iter()
-            .map(name_of)
-            .chain(failed.iter().map(|path| bytes_of(path)))
-            .collect();
+        if !self.prune {
+            return Ok(());
+        }
+        let failed: HashSet<Vec<u8>> = failed.iter().map(|path| bytes_of(path)).collect();
         let stems: HashSet<Vec<u8>> = sources.iter().map(stem_of).collect();
-        self.heads
-            .values()
-            .filter(|head| names.contains(&head.source) && !stems.contains(&head.stem))
-            .try_for_each(|head| self.remove_all(head))
+        let gone = |head: &&Head| !stems.contains(&head.stem) && !failed.contains(&head.source);
+        let mut gone = self.heads.values().filter(gone);
+        gone.try_for_each(|head| self.remove_all(head))
     }
 
     fn remove_all(&self, head: &Head) -> Result<()> {

@@ -37,8 +37,10 @@ pub(super) struct Head {
     pub(super) stem: Vec<u8>,
     pub(super) input: Option<Input>,
     pub(super) outputs: Vec<Output>,
-    /// Outputs that earlier runs made of the same bytes.
-    pub(super) earlier: Vec<Vec<u8>>,
+    /// Outputs that earlier runs made with other settings.
+    pub(super) earlier: Vec<Earlier>,
+    /// When it was scanned, in microseconds UTC.
+    pub(super) scanned_us: i64,
 }
 
 /// What was read.
@@ -57,6 +59,15 @@ pub(super) struct Output {
     pub(super) content: Fingerprint,
 }
 
+/// What an earlier run wrote, and this one did not write again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Earlier {
+    /// Relative to the output folder.
+    pub(super) path: Vec<u8>,
+    /// Whether the source held something else then, or was judged in another way.
+    pub(super) outdated: bool,
+}
+
 impl Head {
     /// Everything that isoscan made of the source, as paths relative to the output folder.
     pub(super) fn files(&self) -> impl Iterator<Item = PathBuf> {
@@ -65,30 +76,31 @@ impl Head {
 
     fn paths(&self) -> impl Iterator<Item = &[u8]> {
         let outputs = self.outputs.iter().map(|output| output.path.as_slice());
-        outputs.chain(self.earlier.iter().map(Vec::as_slice))
+        outputs.chain(self.earlier.iter().map(|earlier| earlier.path.as_slice()))
     }
 
-    /// The outputs that are still true beside those of `today`: made of the same bytes, judged the same way,
-    /// neither made again nor withheld.
-    pub(super) fn still_true(&self, today: &Self, withheld: &[PathBuf]) -> Vec<Vec<u8>> {
+    /// The outputs of this head that can stand beside those of `today`: neither made again nor withheld.
+    pub(super) fn beside(&self, today: &Self, withheld: &[PathBuf]) -> Vec<Earlier> {
         let content = |head: &Self| head.input.map(|input| input.content);
-        let same = content(self).is_some()
-            && content(self) == content(today)
-            && self.version == today.version
-            && self.judgement == today.judgement;
-        if !same {
-            return Vec::new();
-        }
-        let gone: HashSet<&[u8]> = today
-            .paths()
-            .chain(
-                withheld
-                    .iter()
-                    .map(|path| path.as_os_str().as_encoded_bytes()),
-            )
-            .collect();
-        let kept = self.paths().filter(|path| !gone.contains(path));
-        kept.map(<[u8]>::to_vec).collect()
+        let outdated = content(self).is_none()
+            || content(self) != content(today)
+            || self.version != today.version
+            || self.judgement != today.judgement;
+        let outputs = self.outputs.iter().map(|output| Earlier {
+            path: output.path.clone(),
+            outdated,
+        });
+        let earlier = self.earlier.iter().map(|earlier| Earlier {
+            path: earlier.path.clone(),
+            outdated: outdated || earlier.outdated,
+        });
+        let withheld = withheld
+            .iter()
+            .map(|path| path.as_os_str().as_encoded_bytes());
+        let gone: HashSet<&[u8]> = today.paths().chain(withheld).collect();
+        let all = outputs.chain(earlier);
+        all.filter(|earlier| !gone.contains(earlier.path.as_slice()))
+            .collect()
     }
 
     /// Files of this head that are not among those of `today`.

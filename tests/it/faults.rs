@@ -55,8 +55,16 @@ fn results(work: &Workdir, folder: &str) -> Vec<(String, Vec<u8>)> {
     for (name, bytes) in &mut contents {
         if name == "summary.json" {
             let mut summary: serde_json::Value = serde_json::from_slice(bytes).unwrap();
-            summary["arguments"] = 0.into();
-            summary["seconds"] = 0.into();
+            for varying in [
+                "arguments",
+                "seconds",
+                "run_id",
+                "began",
+                "ended",
+                "missing",
+            ] {
+                summary[varying] = 0.into();
+            }
             for input in summary["inputs"].as_array_mut().unwrap() {
                 input["seconds"] = 0.into();
             }
@@ -308,7 +316,7 @@ fn standard_input_is_never_resumed() {
 }
 
 #[test]
-fn what_is_no_longer_true_of_a_source_goes_and_what_is_not_isoscans_stays() {
+fn outputs_stay_until_there_are_others_or_they_are_pruned() {
     let work = Workdir::with(&[
         ("logs/a.csv", &csv(&traffic())),
         ("logs/b.csv", &csv(&calm(300))),
@@ -332,18 +340,19 @@ fn what_is_no_longer_true_of_a_source_goes_and_what_is_not_isoscans_stays() {
         "a_scores.csv",
     ];
     // The same bytes at another rate: both are true.
+    work.run("scan logs -q -c 0.02 --prune").ends(0);
     assert_eq!(outputs()[..6], both);
     assert_eq!(outputs().len(), 12);
 
-    // A source that fails leaves nothing of last night; one that is not asked about all.
-    work.write("logs/a.csv", "");
-    work.run("scan logs/a.csv -q -c 0.02").ends(1);
-    assert_eq!(outputs().len(), 7);
-    assert!(outputs().contains(&"b_scores.csv".to_owned()));
-
-    // Other bytes: what was made of the old ones goes.
+    // Other bytes: what was made of the old ones stays until it is pruned, and so does what was made of an
+    // input that is gone.
     work.write("logs/b.csv", csv(&traffic()));
-    work.run("scan logs/b.csv -q -c 0.02").ends(0);
+    fs::remove_file(work.path("logs/a.csv")).unwrap();
+    work.run("scan logs -q -c 0.02").ends(0);
+    assert_eq!(outputs().len(), 12);
+    let summary = work.json("output/summary.json");
+    assert_eq!(summary["missing"], serde_json::json!(["logs/a.csv"]));
+    work.run("scan logs -q -c 0.02 --prune").ends(0);
     let now = [
         "a_notes.csv",
         "b_graph.png",
@@ -351,11 +360,83 @@ fn what_is_no_longer_true_of_a_source_goes_and_what_is_not_isoscans_stays() {
         "b_graph_anomalies_0.02.csv",
     ];
     assert_eq!(outputs(), now);
+    work.write("other/c.csv", csv(&traffic()));
+    work.run("scan other -q --graphs none --prune").ends(0);
+    assert_eq!(
+        outputs(),
+        ["a_notes.csv", "b_graph.png", "c_graph_anomalies_0.01.csv"]
+    );
+    assert_eq!(mine.len(), 2);
+}
 
-    // A source that is gone.
-    fs::remove_file(work.path("logs/b.csv")).unwrap();
-    work.run("scan logs/b.csv -q -c 0.02").ends(1);
-    assert_eq!(outputs(), mine);
+#[test]
+fn a_run_that_fails_leaves_the_last_good_outputs_and_says_so() {
+    let work = archive(3);
+    work.run("scan logs -q").ends(0);
+    let good = results(&work, "output");
+    let tables = |all: &[(String, Vec<u8>)]| -> Vec<(String, Vec<u8>)> {
+        let files = all.iter().filter(|(name, _)| name != "summary.json");
+        files.cloned().collect()
+    };
+
+    // Every input fails.
+    work.run("scan logs -q --value-column wrong").ends(1);
+    assert_same(&tables(&results(&work, "output")), &tables(&good));
+    let summary = work.json("output/summary.json");
+    assert_eq!(
+        (&summary["status"], &summary["stale"]),
+        (&"failed".into(), &true.into())
+    );
+    for input in summary["inputs"].as_array().unwrap() {
+        assert_eq!(
+            (&input["status"], &input["stale"]),
+            (&"error".into(), &true.into())
+        );
+        assert!(input["as_of"].as_str().unwrap().ends_with('Z'));
+        for output in input["outputs"].as_array().unwrap() {
+            assert!(work.exists(output.as_str().unwrap()), "{output}");
+        }
+    }
+
+    // One fails: its files stay, the tables are those of the others.
+    work.write("logs/1/001.csv", "");
+    work.run("scan logs -q").ends(1);
+    let summary = work.json("output/summary.json");
+    assert_eq!(
+        (&summary["status"], &summary["stale"]),
+        (&"partial".into(), &false.into())
+    );
+    assert!(work.exists("output/1/001_graph_0.01.png"));
+    assert!(!work.text("output/anomalies.csv").contains("001.csv"));
+
+    // It is gone.
+    fs::remove_file(work.path("logs/1/001.csv")).unwrap();
+    work.run("scan logs -q").ends(0);
+    work.run("scan logs -q --fail-on-missing").ends(0);
+    fs::remove_file(work.path("logs/2/002.csv")).unwrap();
+    work.run("scan logs -q --fail-on-missing").ends(1);
+    let summary = work.json("output/summary.json");
+    assert_eq!(summary["missing"], serde_json::json!(["logs/2/002.csv"]));
+    assert_eq!(summary["status"], "complete");
+}
+
+#[test]
+fn an_interrupted_scan_leaves_the_tables_of_the_last_whole_one() {
+    let work = archive(120);
+    work.run("scan logs -q").ends(0);
+    let before = work.bytes("output/incidents.csv");
+    let picture = work.path("output/0/000_graph_0.01.png");
+    fs::remove_file(&picture).unwrap();
+    let child = spawn(&work, "scan logs -j 1");
+    await_that("output", || picture.exists());
+    signal(&child, "INT");
+    ended(child, Duration::from_secs(2)).ends(130);
+    let summary = work.json("output/summary.json");
+    assert_eq!(
+        (&summary["status"], &summary["stale"]),
+        (&"interrupted".into(), &true.into())
+    );
+    assert_eq!(work.bytes("output/incidents.csv"), before);
 }
 
 #[test]
@@ -374,11 +455,13 @@ fn a_graph_that_today_does_not_deserve_does_not_stand() {
 }
 
 #[test]
-fn outputs_whose_names_have_moved_do_not_stand_under_the_old_ones() {
+fn outputs_whose_names_have_moved_stand_under_the_old_ones_until_pruned() {
     let work = Workdir::with(&[("logs/x.csv", &csv(&traffic()))]);
     work.run("scan logs -q --graphs none").ends(0);
     work.write("logs/x.tsv", csv(&traffic()).replace(',', "\t"));
     work.run("scan logs -q --graphs none").ends(0);
+    assert!(work.exists("output/x_graph_anomalies_0.01.csv"));
+    work.run("scan logs -q --graphs none --prune").ends(0);
     let mut files = work.files("output");
     files.retain(|name| name.starts_with('x'));
     assert_eq!(

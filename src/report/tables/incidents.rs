@@ -165,6 +165,7 @@ mod tests {
                 anomalies: Anomalies::default(),
                 incidents: vec![low, incident],
                 notes: Vec::new(),
+                not_judged: None,
             },
         };
         table.series(&found).unwrap();
