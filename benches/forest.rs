@@ -1,11 +1,15 @@
 //! Times the forests by themselves, on data made here from fixed seeds: no file, no time stamps.
 //!
-//! `fit/line` watches what each file costs before its first score, `score/line` what each row
-//! costs; `score/general` the walk through the trees of a forest on several features.
+//! `fit/infinite` watches what each file costs before its first score, `score/infinite` what each row costs where
+//! scores are written, `score/count` what it costs where they are not; `grown` the same with `--trees 1000`;
+//! `general` a forest on several features.
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use isoscan::forest::{ForestParams, MultivariateForest, SamplePlan, SampleSize, UnivariateForest};
+use isoscan::forest::infinite::rows_to_gather;
+use isoscan::forest::{
+    ForestParams, InfiniteForest, MultivariateForest, SamplePlan, SampleSize, UnivariateForest,
+};
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
@@ -67,11 +71,25 @@ fn params(trees: usize) -> ForestParams {
 mod fit {
     use super::*;
 
-    /// Growing 1,000 trees. 1,000 and 4,032 rows (two weeks of one row in 5 minutes) are the small
-    /// files of which thousands are scanned in a run; at 65,536 rows the rows are still dealt, at
-    /// 10,000,000 drawn, and then the cost no longer grows.
+    /// The limit of infinitely many trees. 1,000 and 4,032 rows (two weeks of one row in 5 minutes) are the
+    /// small files of which thousands are scanned in a run, each on one thread; of 10,000,000 rows 131,072 are
+    /// drawn, and the cost no longer grows.
+    #[divan::bench(args = [256, 1000, 4032, 65_536, 10_000_000])]
+    fn infinite(bencher: Bencher, rows: usize) {
+        let values = Shape::Normal.values(rows);
+        let fit = || {
+            let rows = rows_to_gather(values.len(), &ForestParams::default());
+            let gathered: Vec<f64> = rows.iter().map(|&row| values[row as usize]).collect();
+            InfiniteForest::fit(&gathered, &ForestParams::default())
+        };
+        let forest = fit().expect("values");
+        assert!(forest.score(40.0) > 0.6 && forest.score(0.0) < 0.5);
+        bencher.bench(fit);
+    }
+
+    /// Growing 1,000 trees instead. At 65,536 rows the rows are still dealt, at 10,000,000 drawn.
     #[divan::bench(args = [1000, 4032, 65_536, 10_000_000])]
-    fn line(bencher: Bencher, rows: usize) {
+    fn grown(bencher: Bencher, rows: usize) {
         let values = Shape::Normal.values(rows);
         let forest = UnivariateForest::fit(&values, &params(1000)).expect("values");
         assert!(forest.score(40.0) > 0.6 && forest.score(0.0) < 0.5);
@@ -80,7 +98,7 @@ mod fit {
 
     /// The same by way of a plan, as for data that does not fit the memory.
     #[divan::bench(args = [10_000_000])]
-    fn line_gathered(bencher: Bencher, rows: usize) {
+    fn grown_gathered(bencher: Bencher, rows: usize) {
         let values = Shape::Normal.values(rows);
         bencher.bench(|| {
             let plan = SamplePlan::draw(rows, &params(1000))?;
@@ -107,41 +125,88 @@ mod score {
 
     const ROWS: usize = 10_000_000;
 
-    /// 10 million rows, far more than the caches hold, on all threads, with 1,000 trees.
+    /// 10 million rows, far more than the caches hold, on all threads, by the limit of infinitely many trees.
     #[divan::bench(args = SHAPES, sample_count = 20)]
-    fn line_10000000x1000(bencher: Bencher, shape: Shape) {
-        line(bencher, shape, 1000);
+    fn infinite_10000000(bencher: Bencher, shape: Shape) {
+        let values = shape.values(ROWS);
+        let forest =
+            InfiniteForest::fit(&values[..1 << 17], &ForestParams::default()).expect("values");
+        score_all(
+            bencher,
+            &values,
+            |value| forest.score(value),
+            |values, out| {
+                forest.score_into(values, out);
+            },
+        );
+    }
+
+    /// The same with the table that 1,000 trees collapse into.
+    #[divan::bench(args = SHAPES, sample_count = 20)]
+    fn grown_10000000x1000(bencher: Bencher, shape: Shape) {
+        grown(bencher, shape, 1000);
     }
 
     /// The same with the table of 100 trees, which fits the second cache: what is left is the
     /// arithmetic, and the difference is what the memory costs.
     #[divan::bench(args = [Shape::Normal], sample_count = 20)]
-    fn line_10000000x100(bencher: Bencher, shape: Shape) {
-        line(bencher, shape, 100);
+    fn grown_10000000x100(bencher: Bencher, shape: Shape) {
+        grown(bencher, shape, 100);
     }
 
-    fn line(bencher: Bencher, shape: Shape, trees: usize) {
+    fn grown(bencher: Bencher, shape: Shape, trees: usize) {
         let values = shape.values(ROWS);
         let forest = UnivariateForest::fit(&values, &params(trees)).expect("values");
-        let mut out = vec![0.0; ROWS];
-        forest.score_into(&values[..1000], &mut out[..1000]);
+        score_all(
+            bencher,
+            &values,
+            |value| forest.score(value),
+            |values, out| {
+                forest.score_into(values, out);
+            },
+        );
+    }
+
+    fn score_all(
+        bencher: Bencher,
+        values: &[f64],
+        score: impl Fn(f64) -> f64,
+        score_into: impl Fn(&[f64], &mut [f64]) + Sync,
+    ) {
+        let mut out = vec![0.0; values.len()];
+        score_into(&values[..1000], &mut out[..1000]);
         assert!(
             values
                 .iter()
                 .zip(&out[..1000])
-                .all(|(&v, &s)| forest.score(v) == s)
+                .all(|(&v, &s)| score(v) == s)
         );
-        bencher.counter(ItemsCount::new(ROWS)).bench_local(|| {
-            out.par_chunks_mut(BLOCK)
-                .zip(values.par_chunks(BLOCK))
-                .for_each(|(out, values)| forest.score_into(values, out));
-        });
+        bencher
+            .counter(ItemsCount::new(values.len()))
+            .bench_local(|| {
+                out.par_chunks_mut(BLOCK)
+                    .zip(values.par_chunks(BLOCK))
+                    .for_each(|(out, values)| score_into(values, out));
+            });
     }
 
     /// Counting is the first pass over the data: as scoring, with a count to be raised for each
     /// row, on one thread.
     #[divan::bench(args = SHAPES, sample_count = 10)]
-    fn count_1000000x1000(bencher: Bencher, shape: Shape) {
+    fn count_infinite_1000000(bencher: Bencher, shape: Shape) {
+        let values = shape.values(1_000_000);
+        let forest =
+            InfiniteForest::fit(&values[..1 << 17], &ForestParams::default()).expect("values");
+        let mut counts = vec![0; forest.interval_count()];
+        bencher
+            .counter(ItemsCount::new(values.len()))
+            .bench_local(|| forest.count_intervals(black_box(&values), &mut counts));
+        assert_eq!(counts.iter().sum::<u64>() % 1_000_000, 0);
+    }
+
+    /// The same in the table that 1,000 trees collapse into.
+    #[divan::bench(args = SHAPES, sample_count = 10)]
+    fn count_grown_1000000x1000(bencher: Bencher, shape: Shape) {
         let values = shape.values(1_000_000);
         let forest = UnivariateForest::fit(&values, &params(1000)).expect("values");
         let mut counts = vec![0; forest.interval_count()];

@@ -16,6 +16,7 @@ use super::sampling::{SamplePlan, Sampler, Seen};
 use super::score_of;
 use super::split;
 use crate::support::error::{Error, ErrorKind, Result};
+use crate::support::parallel::min_tasks;
 use crate::support::random::{Purpose, Stream, unit};
 
 /// A fitted isolation forest on one or more features.
@@ -101,6 +102,7 @@ impl MultivariateForest {
         let trees = if sampler.deals() {
             (0..sampler.groups())
                 .into_par_iter()
+                .with_min_len(min_tasks(sampler.rows))
                 .flat_map_iter(|group| {
                     let mut trees = Vec::new();
                     let mut rows = Vec::new();
@@ -153,18 +155,17 @@ impl MultivariateForest {
             ));
         }
         check(columns, out.len())?;
-        out.par_chunks_mut(BLOCK).enumerate().for_each_init(
-            Block::default,
-            |block, (number, out)| {
-                block.load(columns, number * BLOCK, out.len());
-                for tree in &self.trees {
-                    block.walk(tree);
-                }
-                for (score, &sum) in out.iter_mut().zip(&block.sums) {
-                    *score = score_of(sum, self.average);
-                }
-            },
-        );
+        let least = min_tasks(out.len());
+        let blocks = out.par_chunks_mut(BLOCK).with_min_len(least).enumerate();
+        blocks.for_each_init(Block::default, |block, (number, out)| {
+            block.load(columns, number * BLOCK, out.len());
+            for tree in &self.trees {
+                block.walk(tree);
+            }
+            for (score, &sum) in out.iter_mut().zip(&block.sums) {
+                *score = score_of(sum, self.average);
+            }
+        });
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod calendar;
 pub mod error;
+pub mod parallel;
 pub mod radix;
 pub mod random;
 pub mod statistics;

@@ -152,6 +152,12 @@ impl ValueScores for InfiniteScores {
         self.forest.score(value)
     }
 
+    fn write(&self, values: &[f64], out: &mut Vec<f64>) {
+        out.clear();
+        out.resize(values.len(), 0.0);
+        self.forest.score_into(values, out);
+    }
+
     fn quantile_threshold(&self, series: &Series, rate: Contamination) -> Result<f64> {
         // The smallest depth is the highest score.
         threshold::quantile_of_neighbours(series.rows() as u64, rate, |first, second| {

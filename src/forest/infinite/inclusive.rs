@@ -79,9 +79,10 @@ impl InclusiveForest {
 
     /// The score of `value`, in (0, 1]; 0.5 where the sample is empty.
     pub fn score(&self, value: f64) -> f64 {
-        match self.average > 0.0 {
-            true => (-self.depth(value) / self.average).exp2(),
-            false => 0.5,
+        if self.average > 0.0 {
+            (-self.depth(value) / self.average).exp2()
+        } else {
+            0.5
         }
     }
 

@@ -41,6 +41,7 @@ use super::depth::average_depth;
 use super::params::ForestParams;
 use super::steps::Steps;
 use crate::support::error::{Error, ErrorKind, Result};
+use crate::support::parallel::min_tasks;
 use crate::support::radix;
 use crate::support::random::{Purpose, Stream};
 
@@ -50,8 +51,6 @@ pub use self::inclusive::InclusiveForest;
 pub const MAX_ROWS: usize = 1 << 17;
 /// Rows of a sample at most: larger ones are stood for by so many of their quantiles.
 const MAX_SAMPLE: usize = 1 << 12;
-/// Pairs of points from which on threads share the work.
-const PARALLEL_PAIRS: usize = 1 << 21;
 /// Knots that a thread takes at a time.
 const KNOTS: usize = 1 << 10;
 
@@ -123,11 +122,9 @@ impl InfiniteForest {
         let ranks = samples.draw(params.seed());
         let scale = scale_of(&sorted);
         let fitted = |ranks: &[u32]| SampleDepths::new(&sorted, ranks, scale);
-        let curves: Vec<SampleDepths> = if samples.count() * size * size < PARALLEL_PAIRS {
-            ranks.chunks(size).map(fitted).collect()
-        } else {
-            ranks.par_chunks(size).map(fitted).collect()
-        };
+        let least = min_tasks(values.len());
+        let parts = ranks.par_chunks(size).with_min_len(least);
+        let curves: Vec<SampleDepths> = parts.map(fitted).collect();
         let knots = distinct_values(&sorted, &ranks);
         Ok(Self::mean_of(&curves, knots, scale, average_depth(size)))
     }
@@ -142,14 +139,11 @@ impl InfiniteForest {
             let count = curves.len() as f64;
             depths.iter_mut().for_each(|depth| *depth /= count);
         };
+        let parts = scaled.par_chunks(KNOTS).zip(depths.par_chunks_mut(KNOTS));
+        parts.with_min_len(min_tasks(knots.len())).for_each(add);
         if knots.len() == 1 {
             // Without the rounding errors of a mean of equal numbers.
             depths[0] = average;
-        } else if knots.len() * curves.len() < PARALLEL_PAIRS / 16 {
-            add((&scaled, &mut depths));
-        } else {
-            let parts = scaled.par_chunks(KNOTS).zip(depths.par_chunks_mut(KNOTS));
-            parts.for_each(add);
         }
         let numbers: Vec<u32> = (0..=knots.len() as u32).collect();
         Self {
@@ -176,6 +170,20 @@ impl InfiniteForest {
     #[inline]
     pub fn score(&self, value: f64) -> f64 {
         self.score_of(self.depth(value))
+    }
+
+    /// Writes the score of `values[i]` to `out[i]`, on the calling thread alone.
+    ///
+    /// # Panics
+    /// If the slices differ in length.
+    pub fn score_into(&self, values: &[f64], out: &mut [f64]) {
+        assert_eq!(values.len(), out.len(), "one score for each value");
+        // The intervals first, which are looked up side by side.
+        self.below
+            .each(values, out, |out, interval, _| *out = interval as f64);
+        for (out, &value) in out.iter_mut().zip(values) {
+            *out = self.score_of(self.depth_in(*out as usize, value));
+        }
     }
 
     /// The score of rows with the mean path length `depth`: the smaller, the higher.

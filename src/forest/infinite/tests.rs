@@ -172,6 +172,14 @@ fn counts_and_bounds_agree_with_the_depths() {
     let mut counts = vec![0; forest.interval_count()];
     forest.count_intervals(&values, &mut counts);
     assert_eq!(counts.iter().sum::<u64>(), 5_000);
+    let mut scores = vec![0.0; 5_000];
+    forest.score_into(&values, &mut scores);
+    assert!(
+        values
+            .iter()
+            .zip(scores)
+            .all(|(&value, score)| forest.score(value) == score)
+    );
     let threshold = forest.score(0.01);
     let (low, high) = forest.ordinary_range(threshold);
     for &value in &values {

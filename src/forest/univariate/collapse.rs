@@ -10,6 +10,7 @@ use crate::forest::height_limit;
 use crate::forest::sampling::{Sampler, Seen, Subset};
 use crate::forest::split::{ROOT, Splits, TreeSplits};
 use crate::forest::steps::Steps;
+use crate::support::parallel::min_tasks;
 use crate::support::radix;
 
 /// The sum of a value's path lengths over all trees, as a step function of the value.
@@ -35,6 +36,7 @@ impl Sums {
         let rows_up_to = rows_up_to(&values);
         let changes = (0..sampler.groups())
             .into_par_iter()
+            .with_min_len(min_tasks(values.len()))
             .map(|group| {
                 let mut changes = vec![0; values.len() + 1];
                 let mut grower = Grower::default();
