@@ -17,9 +17,10 @@ pub enum Direction {
 impl Direction {
     /// On which side of `expected` a value lies.
     pub fn of(value: f64, expected: f64) -> Self {
-        match value < expected {
-            true => Self::Below,
-            false => Self::Above,
+        if value < expected {
+            Self::Below
+        } else {
+            Self::Above
         }
     }
 

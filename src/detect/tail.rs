@@ -108,9 +108,10 @@ impl Pareto {
                 let scale = middle.exp();
                 let pull = |peak: f64| peak / (scale + shape * peak);
                 let sum: f64 = peaks.iter().map(|&peak| pull(peak)).sum();
-                match (1.0 + shape) * sum + beyond * pull(1.0) > known {
-                    true => low = middle,
-                    false => high = middle,
+                if (1.0 + shape) * sum + beyond * pull(1.0) > known {
+                    low = middle
+                } else {
+                    high = middle
                 }
             }
             let scale = high.exp();

@@ -6,12 +6,12 @@ use super::level::Level;
 use super::part::Part;
 use super::profile::Profile;
 
-/// A spread of less than this share of the size of what is measured is none: in a series that repeats
-/// itself exactly the last digits are not news.
-const LEAST_SHARE: f64 = 0.01;
+/// A spread below this share of the magnitude counts as zero: in a series that repeats itself exactly, the last
+/// digits are not news.
+const MIN_SHARE: f64 = 0.01;
 
-/// The least spread, where that of the values is about 1.
-const LEAST_SPREAD: f64 = 1e-6;
+/// Smallest spread that is divided by; that of the values is about 1.
+const MIN_SPREAD: f64 = 1e-6;
 
 /// What is measured.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ impl Measure {
             Kind::Profile(profile) => profile.size(),
             Kind::Level(_) => 1.0,
         };
-        let least = (LEAST_SHARE * size).max(LEAST_SPREAD);
+        let least = (MIN_SHARE * size).max(MIN_SPREAD);
         self.spread = (squares.sum::<f64>() / count).sqrt().max(least);
     }
 

@@ -107,9 +107,10 @@ impl References {
         least: impl Iterator<Item = f32>,
         apart: &Range<usize>,
     ) -> f64 {
-        let touched = match apart.is_empty() {
-            true => 0..0,
-            false => apart.start / GROUP..(apart.end - 1) / GROUP + 1,
+        let touched = if apart.is_empty() {
+            0..0
+        } else {
+            apart.start / GROUP..(apart.end - 1) / GROUP + 1
         };
         let mut best = None;
         for (group, value) in least.enumerate() {
@@ -127,9 +128,10 @@ impl References {
             square = square.min(self.square_within(window, before));
             square = square.min(self.square_within(window, after));
         }
-        match square.is_finite() {
-            true => f64::from(square).sqrt(),
-            false => 0.0,
+        if square.is_finite() {
+            f64::from(square).sqrt()
+        } else {
+            0.0
         }
     }
 

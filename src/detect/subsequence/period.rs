@@ -10,12 +10,14 @@
 
 use rayon::prelude::*;
 
+use crate::support::parallel::min_tasks;
+
 /// Rows that the period is looked for in.
 pub const SEARCHED: usize = 20_000;
 /// The shortest period looked for: fewer rows hardly have a shape.
-pub const SHORTEST: usize = 12;
+pub const MIN_PERIOD: usize = 12;
 /// The longest period looked for.
-pub const LONGEST: usize = 400;
+pub const MAX_PERIOD: usize = 400;
 /// Taken where no rhythm shows. A wide range around it does as well.
 pub const FALLBACK: usize = 125;
 /// How far a peak of the autocorrelation must rise above the lowest value before it. Between 0.1 and
@@ -46,7 +48,9 @@ impl Period {
         match self {
             Self::Found(rows) => format!("repeats every {rows} rows"),
             Self::Fallback(rows) => {
-                format!("no rhythm of {SHORTEST} to {LONGEST} rows found; windows of {rows} rows")
+                format!(
+                    "no rhythm of {MIN_PERIOD} to {MAX_PERIOD} rows found; windows of {rows} rows"
+                )
             }
         }
     }
@@ -64,7 +68,7 @@ impl Period {
         for (before, three) in lags.windows(3).enumerate() {
             let lag = before + 1;
             let is_peak = three[1] > three[0] && three[1] > three[2];
-            if lag >= SHORTEST && is_peak && three[1] - lowest >= RISE {
+            if lag >= MIN_PERIOD && is_peak && three[1] - lowest >= RISE {
                 peaks.push(lag);
             }
             lowest = lowest.min(three[1]);
@@ -79,7 +83,7 @@ impl Period {
     }
 }
 
-/// The autocorrelation at lags 0 to [`LONGEST`] and one more, or to half the rows; empty where all
+/// The autocorrelation at lags 0 to [`MAX_PERIOD`] and one more, or to half the rows; empty where all
 /// values are equal.
 ///
 /// Biased: each lag's sum is divided by the same number of rows, which favours short lags a little.
@@ -87,10 +91,10 @@ fn autocorrelation(values: &[f64]) -> Vec<f64> {
     let rows = values.len();
     let mean = values.iter().sum::<f64>() / rows.max(1) as f64;
     let centred: Vec<f64> = values.iter().map(|value| value - mean).collect();
-    let most = (LONGEST + 1).min(rows / 2);
+    let most = (MAX_PERIOD + 1).min(rows / 2);
     let sums: Vec<f64> = (0..most + 1)
         .into_par_iter()
-        .with_min_len(16)
+        .with_min_len(min_tasks(rows).max(16))
         .map(|lag| dot(&centred[..rows - lag], &centred[lag..]))
         .collect();
     match sums.first() {

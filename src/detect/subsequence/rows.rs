@@ -125,7 +125,7 @@ impl Shapes {
             let (Some((_, from)), Some((_, to))) = (mine().next(), mine().next_back()) else {
                 continue;
             };
-            // Read once for all of them: a part that was set aside is slow to come by.
+            // Read once for all of them: a spilled part is slow to read.
             let range =
                 model.period_around(first + from.0).start..model.period_around(first + to.0).end;
             let mut values = Vec::new();

@@ -12,7 +12,7 @@ const SOFT: f64 = 5.0;
 
 /// No deviation counts for more than this many times the median one: a few enormous values must not
 /// make all others look equal.
-const MOST: f64 = 1e3;
+const MAX_DEVIATIONS: f64 = 1e3;
 
 /// What the mean absolute deviation of normal noise is multiplied by to give its standard deviation.
 const NORMAL: f64 = 1.253_314_137_315_500_1;
@@ -43,7 +43,7 @@ impl Scale {
                 half_unit: 0.5,
             };
         };
-        let most = (usual * MOST).min(f64::MAX);
+        let most = (usual * MAX_DEVIATIONS).min(f64::MAX);
         deviations.iter_mut().for_each(|by| *by = by.min(most));
         // Divided before they are added, so that the sum stays finite.
         let count = deviations.len() as f64;
@@ -60,12 +60,11 @@ impl Scale {
     #[inline]
     pub(super) fn of_value(&self, value: f64) -> f64 {
         let scaled = (value / 2.0 - self.half_centre) / self.half_unit;
-        match scaled.abs() <= SOFT {
-            true => scaled,
-            false => {
-                let size = scaled.abs().min(LIMIT);
-                (SOFT * (1.0 + (size / SOFT).ln())).copysign(scaled)
-            }
+        if scaled.abs() <= SOFT {
+            scaled
+        } else {
+            let size = scaled.abs().min(LIMIT);
+            (SOFT * (1.0 + (size / SOFT).ln())).copysign(scaled)
         }
     }
 
@@ -82,9 +81,10 @@ impl Scale {
 }
 
 fn unsqueezed(scaled: f64) -> f64 {
-    match scaled.abs() <= SOFT {
-        true => scaled,
-        false => (SOFT * (scaled.abs() / SOFT - 1.0).exp()).copysign(scaled),
+    if scaled.abs() <= SOFT {
+        scaled
+    } else {
+        (SOFT * (scaled.abs() / SOFT - 1.0).exp()).copysign(scaled)
     }
 }
 

@@ -6,9 +6,9 @@
 /// Numbers that a window is reduced to. 8 are a little worse, 16 to 24 no better.
 pub(super) const DIMENSIONS: usize = 12;
 
-/// The least standard deviation that a window is divided by, where that of the series is about 1: a
-/// window without any shape is not blown up to one. 0.05 to 1 do as well.
-const LEAST_SPREAD: f64 = 0.1;
+/// Smallest standard deviation that a window is divided by; that of the series is about 1. A window without
+/// any shape is not blown up to one. 0.05 to 1 do as well.
+const MIN_SPREAD: f64 = 0.1;
 
 /// A kind of window: its length, and whether level and size count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,9 +58,10 @@ impl Window {
     /// search in large time series databases", 2001 (piecewise aggregate approximation).
     pub(super) fn write(&self, values: &[f64], out: &mut [f32]) {
         let (rows, pieces) = (self.rows, self.dimensions());
-        let (centre, spread) = match self.normed {
-            true => centre_and_spread(values),
-            false => (0.0, 1.0),
+        let (centre, spread) = if self.normed {
+            centre_and_spread(values)
+        } else {
+            (0.0, 1.0)
         };
         let scale = (rows as f64 / pieces as f64).sqrt() / spread;
         let mut start = 0;
@@ -73,7 +74,7 @@ impl Window {
     }
 }
 
-/// Mean and standard deviation, the latter at least [`LEAST_SPREAD`].
+/// Mean and standard deviation, the latter at least [`MIN_SPREAD`].
 fn centre_and_spread(values: &[f64]) -> (f64, f64) {
     let rows = values.len() as f64;
     let mean = values.iter().sum::<f64>() / rows;
@@ -81,7 +82,7 @@ fn centre_and_spread(values: &[f64]) -> (f64, f64) {
         .iter()
         .map(|value| (value - mean) * (value - mean))
         .sum();
-    (mean, (squares / rows).sqrt().max(LEAST_SPREAD))
+    (mean, (squares / rows).sqrt().max(MIN_SPREAD))
 }
 
 #[cfg(test)]
@@ -143,10 +144,7 @@ mod tests {
             };
             let all: Vec<usize> = (0..count).filter(holds).collect();
             let (first, last) = window.covering(row, count);
-            match all.is_empty() {
-                true => prop_assert_eq!((first, last), (count - 1, count - 1)),
-                false => prop_assert_eq!((first, last), (all[0], all[all.len() - 1])),
-            }
+            if all.is_empty() { prop_assert_eq!((first, last), (count - 1, count - 1)) } else { prop_assert_eq!((first, last), (all[0], all[all.len() - 1])) }
         }
     }
 }
