@@ -221,11 +221,12 @@ mod tests {
         let mut values = noise(300);
         values[100] = 9_000.0;
         let other = series(&values);
-        // Between the two highest scores of the first series.
-        let highest = scores.threshold(options(0.0001).threshold).unwrap();
+        let threshold = scores.threshold(options(0.01).threshold).unwrap();
         let judged = model.score(&other).unwrap();
-        let found = judged.findings(ThresholdRule::Score(highest)).unwrap();
-        assert_eq!(found.anomalies.timestamps_us, [100_000_000]);
+        let found = judged.findings(ThresholdRule::Score(threshold)).unwrap();
+        // One in a hundred of the calm rows is flagged too.
+        assert!(found.anomalies.timestamps_us.contains(&100_000_000));
+        assert!(found.anomalies.rows() < 12);
     }
 
     #[test]
