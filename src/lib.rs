@@ -9,7 +9,7 @@
 //! Other programs find here the whole scan ([`run`]), the detectors ([`detect`]), the forests ([`forest`]), made-up
 //! traffic ([`generate`]) and the measures of a detector ([`evaluate`]). Everything else is internal.
 
-#![warn(missing_docs)]
+#![warn(missing_docs, unreachable_pub)]
 // What input can reach ends in an error, never in a panic; tests may.
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 

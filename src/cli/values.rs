@@ -12,7 +12,7 @@ use crate::group::By;
 ///
 /// # Errors
 /// The rule, where `text` is not such a number or is below 1.
-pub fn parse_size(text: &str) -> Result<u64, String> {
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     let text = text.trim().to_ascii_lowercase();
     // To bytesize, `M` and `MB` are powers of 1000.
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -30,13 +30,13 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 }
 
 /// Length of a bucket in microseconds, of one key or of all.
-pub type Every = (Option<By>, i64);
+pub(super) type Every = (Option<By>, i64);
 
 /// A bucket's length: `5m`, or `src=15m` for one key. Units are s, m (or min), h and d.
 ///
 /// # Errors
 /// The rule, where `text` is no such length.
-pub fn parse_every(text: &str) -> Result<Every, String> {
+pub(super) fn parse_every(text: &str) -> Result<Every, String> {
     let (by, length) = match text.rsplit_once('=') {
         Some((by, length)) => (Some(by.trim()), length.trim()),
         None => (None, text.trim()),
@@ -68,7 +68,7 @@ pub fn parse_every(text: &str) -> Result<Every, String> {
 ///
 /// # Errors
 /// The rule, where `text` is not such a number.
-pub fn parse_count(text: &str) -> Result<NonZeroUsize, String> {
+pub(super) fn parse_count(text: &str) -> Result<NonZeroUsize, String> {
     text.parse()
         .map_err(|_| "expected a whole number, at least 1".to_owned())
 }
@@ -77,7 +77,7 @@ pub fn parse_count(text: &str) -> Result<NonZeroUsize, String> {
 ///
 /// # Errors
 /// The rule, where `text` is neither.
-pub fn parse_yes_no(text: &str) -> Result<bool, String> {
+pub(super) fn parse_yes_no(text: &str) -> Result<bool, String> {
     match text {
         "yes" => Ok(true),
         "no" => Ok(false),
@@ -86,7 +86,7 @@ pub fn parse_yes_no(text: &str) -> Result<bool, String> {
 }
 
 /// The instant that `text` names, in microseconds UTC; `None` where its format is not recognised.
-pub fn parse_time(text: &str) -> Option<i64> {
+pub(super) fn parse_time(text: &str) -> Option<i64> {
     let form = TimeForm::recognise([text.as_bytes()], Zone::UTC)?;
     form.parser().parse(text.as_bytes())
 }

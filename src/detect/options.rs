@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::forest::ForestParams;
 
-pub use super::threshold::ThresholdRule;
+pub(super) use super::threshold::ThresholdRule;
 
 /// Settings of a detection.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use super::timestamp::{TimeForm, TimeParser, Zone};
 use crate::support::error::Result;
 
 /// Flow records of Argus.
-pub struct Argus;
+pub(super) struct Argus;
 
 impl RecordFormat for Argus {
     fn name(&self) -> &'static str {

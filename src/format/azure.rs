@@ -13,7 +13,7 @@ use super::record::{Family, Layout, Record, RecordFormat, RecordOptions, RecordS
 use crate::support::error::Result;
 
 /// Flow logs of Azure.
-pub struct Azure;
+pub(super) struct Azure;
 
 impl RecordFormat for Azure {
     fn name(&self) -> &'static str {

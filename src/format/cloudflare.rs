@@ -15,7 +15,7 @@ use super::words;
 use crate::support::error::Result;
 
 /// HTTP requests from Cloudflare Logpush.
-pub struct Cloudflare;
+pub(super) struct Cloudflare;
 
 impl RecordFormat for Cloudflare {
     fn name(&self) -> &'static str {

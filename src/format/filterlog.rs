@@ -14,7 +14,7 @@ use super::timestamp::Zone;
 use crate::support::error::Result;
 
 /// pf's filterlog.
-pub struct Filterlog;
+pub(super) struct Filterlog;
 
 impl RecordFormat for Filterlog {
     fn name(&self) -> &'static str {

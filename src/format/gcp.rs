@@ -14,7 +14,7 @@ use super::timestamp::{TimeForm, TimeParser, Zone};
 use crate::support::error::Result;
 
 /// VPC flow logs of Google Cloud.
-pub struct Gcp;
+pub(super) struct Gcp;
 
 impl RecordFormat for Gcp {
     fn name(&self) -> &'static str {

@@ -13,7 +13,7 @@ use super::words::{self, Words};
 use crate::support::error::Result;
 
 /// Logs of HAProxy.
-pub struct HaProxy;
+pub(super) struct HaProxy;
 
 impl RecordFormat for HaProxy {
     fn name(&self) -> &'static str {

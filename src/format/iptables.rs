@@ -15,7 +15,7 @@ use super::timestamp::{TimeForm, TimeParser, Zone};
 use crate::support::error::{Error, ErrorKind, Result};
 
 /// Packets logged by netfilter.
-pub struct Iptables;
+pub(super) struct Iptables;
 
 impl RecordFormat for Iptables {
     fn name(&self) -> &'static str {

@@ -13,7 +13,7 @@ use super::words::{self, Words};
 use crate::support::error::{Error, ErrorKind, Result};
 
 /// Logs of AWS load balancers.
-pub struct LoadBalancer;
+pub(super) struct LoadBalancer;
 
 impl RecordFormat for LoadBalancer {
     fn name(&self) -> &'static str {

@@ -13,7 +13,7 @@ use super::words::{self, Words};
 use crate::support::error::Result;
 
 /// Access logs of S3.
-pub struct S3Access;
+pub(super) struct S3Access;
 
 impl RecordFormat for S3Access {
     fn name(&self) -> &'static str {

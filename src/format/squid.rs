@@ -12,7 +12,7 @@ use super::words::{self, Words};
 use crate::support::error::Result;
 
 /// The native access log of Squid.
-pub struct Squid;
+pub(super) struct Squid;
 
 impl RecordFormat for Squid {
     fn name(&self) -> &'static str {

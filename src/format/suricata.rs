@@ -14,7 +14,7 @@ use super::timestamp::{TimeForm, TimeParser, Zone};
 use crate::support::error::Result;
 
 /// Suricata's eve.json.
-pub struct Suricata;
+pub(super) struct Suricata;
 
 impl RecordFormat for Suricata {
     fn name(&self) -> &'static str {

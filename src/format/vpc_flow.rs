@@ -12,7 +12,7 @@ use super::record::{Endpoint, Family, Layout, Record, RecordFormat, RecordOption
 use crate::support::error::{Error, ErrorKind, Result};
 
 /// AWS VPC flow logs.
-pub struct VpcFlow;
+pub(super) struct VpcFlow;
 
 impl RecordFormat for VpcFlow {
     fn name(&self) -> &'static str {

@@ -13,7 +13,7 @@ use super::timestamp::{TimeForm, TimeParser, Zone};
 use crate::support::error::{Error, ErrorKind, Result};
 
 /// Extended log files of W3C.
-pub struct W3c;
+pub(super) struct W3c;
 
 impl RecordFormat for W3c {
     fn name(&self) -> &'static str {

@@ -14,7 +14,7 @@ use super::timestamp::{EpochUnit, TimeForm, TimeParser, Zone};
 use crate::support::error::{Error, ErrorKind, Result, quoted};
 
 /// Zeek's connection log. A port above 65535 is unknown; all other fields that are needed must be valid.
-pub struct Zeek;
+pub(super) struct Zeek;
 
 impl RecordFormat for Zeek {
     fn name(&self) -> &'static str {

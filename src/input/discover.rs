@@ -45,7 +45,7 @@ pub struct Discovered {
 }
 
 /// Knows which files isoscan wrote itself, so that no scan takes them for logs.
-pub trait OwnFiles {
+pub(crate) trait OwnFiles {
     /// Whether a file or folder of this name is isoscan's, and not even an output.
     fn is_internal(&self, name: &OsStr) -> bool;
 
@@ -69,7 +69,7 @@ pub trait OwnFiles {
 /// # Errors
 /// [`ErrorKind::NotFound`] where nothing at all is left to scan and nothing failed by itself, and those of
 /// [`CancelToken::check`].
-pub fn discover(
+pub(crate) fn discover(
     paths: &[PathBuf],
     options: &SearchOptions,
     out_dir: &Path,
@@ -118,7 +118,7 @@ pub fn discover(
 ///
 /// # Errors
 /// [`ErrorKind::Read`] where the list cannot be read.
-pub fn read_list(list: &Path, nul_separated: bool) -> Result<Vec<PathBuf>> {
+pub(crate) fn read_list(list: &Path, nul_separated: bool) -> Result<Vec<PathBuf>> {
     let unreadable = |cause: io::Error| {
         Error::new(ErrorKind::Read, "the list of files cannot be read")
             .at(list)
@@ -187,7 +187,7 @@ fn nothing_found(paths: &[PathBuf], skipped: &[Skipped]) -> Error {
 ///
 /// # Errors
 /// [`ErrorKind::Read`] where a folder cannot be walked.
-pub fn score_files(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn score_files(folder: &Path) -> Result<Vec<PathBuf>> {
     files_called(folder, &["_scores.csv", "_scores.parquet"])
 }
 
@@ -195,7 +195,7 @@ pub fn score_files(folder: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// [`ErrorKind::Read`] where a folder cannot be walked.
-pub fn label_files(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn label_files(folder: &Path) -> Result<Vec<PathBuf>> {
     files_called(folder, &[LABELS_SUFFIX])
 }
 

@@ -42,7 +42,7 @@ impl FromStr for Join {
 
 /// Inputs that are read as one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Log {
+pub(crate) struct Log {
     /// Its name, as tables show it.
     pub name: String,
     /// The inputs, in the order of their paths.
@@ -51,7 +51,7 @@ pub struct Log {
 
 /// Groups inputs into logs, in the order of their names. Two inputs of which `kind` says different things, such as their
 /// formats, are never one log; where they share a name, the kind is added to it.
-pub fn into_logs<K: Ord + std::fmt::Display>(
+pub(crate) fn into_logs<K: Ord + std::fmt::Display>(
     inputs: Vec<Source>,
     join: Join,
     kind: impl Fn(&Source) -> K,
@@ -98,7 +98,7 @@ fn shown(path: &Path) -> String {
 /// assert_eq!(log_path(part, Join::Rotated), Path::new("/opt/zeek/logs/conn.log"));
 /// assert_eq!(log_path(Path::new("router-01.csv"), Join::Rotated), Path::new("router-01.csv"));
 /// ```
-pub fn log_path(path: &Path, join: Join) -> PathBuf {
+pub(crate) fn log_path(path: &Path, join: Join) -> PathBuf {
     match join {
         Join::File | Join::All => path.to_path_buf(),
         Join::Folder => match path.parent() {

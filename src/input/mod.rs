@@ -4,8 +4,8 @@
 
 pub(crate) mod blocks;
 pub(crate) mod candidates;
-pub mod discover;
-pub mod logs;
+pub(crate) mod discover;
+pub(crate) mod logs;
 pub(crate) mod open;
 mod places;
 pub(crate) mod unpack;

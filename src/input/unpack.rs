@@ -15,7 +15,7 @@ use crate::support::error::Result;
 
 /// How the bytes of an input are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Packing {
+pub(crate) enum Packing {
     /// Not at all.
     None,
     /// gzip, any number of members.
@@ -42,7 +42,7 @@ impl Packing {
     }
 
     /// Its name, as `gzip`; empty where the bytes are not packed.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::None => "",
             Self::Gzip => "gzip",

@@ -1,12 +1,12 @@
 //! What the machine gives a process: processors, addresses, and the memory that it has taken.
 
 /// Processors that this process may use, at least 1.
-pub fn processors() -> usize {
+pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Most addresses that this process may have, in bytes (`ulimit -v`); `None` where there is no limit.
-pub fn address_space() -> Option<u64> {
+pub(crate) fn address_space() -> Option<u64> {
     #[cfg(unix)]
     return rustix::process::getrlimit(rustix::process::Resource::As).current;
     #[cfg(not(unix))]
@@ -15,7 +15,7 @@ pub fn address_space() -> Option<u64> {
 
 /// Most memory that this process ever took, in bytes; `None` where the system does not tell. Linux tells in
 /// `/proc`; rustix has no `getrusage`.
-pub fn peak_memory() -> Option<u64> {
+pub(crate) fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status
         .lines()
@@ -25,9 +25,12 @@ pub fn peak_memory() -> Option<u64> {
 }
 
 /// The name of this machine; empty where it does not tell.
-pub fn host_name() -> String {
+pub(crate) fn host_name() -> String {
     #[cfg(unix)]
-    return rustix::system::uname().nodename().to_string_lossy().into_owned();
+    return rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
     #[cfg(not(unix))]
     std::env::var("COMPUTERNAME").unwrap_or_default()
 }

@@ -27,7 +27,7 @@ use crate::support::error::{Error, ErrorKind, Result};
 use self::record::{Head, Input, Output};
 
 /// The folder, below the output folder.
-pub const FOLDER: &str = ".isoscan";
+pub(crate) const FOLDER: &str = ".isoscan";
 /// Held locked while a scan writes; the system lets go of it when the scan ends, however it ends.
 const LOCK: &str = "lock";
 /// There from the start of a scan to its orderly end.
@@ -36,7 +36,7 @@ const SOURCES: &str = "sources";
 
 /// The state of an output folder, which nobody else writes to as long as this lives.
 #[derive(Debug)]
-pub struct State {
+pub(crate) struct State {
     outputs: PathBuf,
     /// What was recorded before this run, by the stem of the outputs.
     heads: HashMap<Vec<u8>, Head>,
@@ -49,14 +49,14 @@ pub struct State {
 
 /// An input, looked at before it was read.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen {
+pub(crate) struct Seen {
     bytes: u64,
     modified_ns: Option<i64>,
 }
 
 impl Seen {
     /// Looks at the file of `source`; `None` where there is none, or one whose bytes come once.
-    pub fn of(source: &Source) -> Option<Self> {
+    pub(crate) fn of(source: &Source) -> Option<Self> {
         let Location::File(path) = &source.location else {
             return None;
         };
@@ -80,7 +80,7 @@ fn nanoseconds(time: SystemTime) -> Option<i64> {
 
 /// Numbers that stand for the settings of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SettingsMarks {
+pub(crate) struct SettingsMarks {
     /// Differs where anything differs that shapes what is written about an input.
     pub outputs: u64,
     /// Differs where anything differs that rows are judged by, the threshold apart.
@@ -107,7 +107,7 @@ pub struct Stale {
 
 /// What an earlier run did with a source, and need not be done again.
 #[derive(Debug)]
-pub struct Recalled<T> {
+pub(crate) struct Recalled<T> {
     /// What it found.
     pub found: T,
     /// What it wrote.
@@ -121,7 +121,7 @@ impl State {
     ///
     /// # Errors
     /// [`ErrorKind::Write`] where another scan writes there, or nothing can be written.
-    pub fn open(folder: &Path, prune: bool) -> Result<Self> {
+    pub(crate) fn open(folder: &Path, prune: bool) -> Result<Self> {
         let state = folder.join(FOLDER);
         let new = !state.exists();
         let sources = state.join(SOURCES);
@@ -151,7 +151,7 @@ impl State {
     /// written of it are still the same to the byte.
     ///
     /// Size and time of change are looked at first; then the source is read for its hash.
-    pub fn recall<T: DeserializeOwned>(
+    pub(crate) fn recall<T: DeserializeOwned>(
         &self,
         source: &Source,
         marks: SettingsMarks,
@@ -206,7 +206,7 @@ impl State {
     ///
     /// # Errors
     /// [`ErrorKind::Write`] with the path that cannot be written.
-    pub fn commit(
+    pub(crate) fn commit(
         &self,
         source: &Source,
         marks: SettingsMarks,
@@ -259,7 +259,7 @@ impl State {
 
     /// What the last run that could scan a source left of it, where this one could not: its outputs stay until
     /// there is something to put in their place. `source` is its path.
-    pub fn stale(&self, source: &Path) -> Option<Stale> {
+    pub(crate) fn stale(&self, source: &Path) -> Option<Stale> {
         let head = self.heads.get(self.stems.get(&bytes_of(source))?)?;
         let outputs = head.outputs.iter();
         let outputs = outputs.map(|output| self.outputs.join(path_from_bytes(output.path.clone())));
@@ -274,7 +274,7 @@ impl State {
     ///
     /// # Errors
     /// [`ErrorKind::Write`] with the path that cannot be removed.
-    pub fn prune(&self, sources: &[Source], failed: &[PathBuf]) -> Result<()> {
+    pub(crate) fn prune(&self, sources: &[Source], failed: &[PathBuf]) -> Result<()> {
         if !self.prune {
             return Ok(());
         }
@@ -305,7 +305,7 @@ impl Drop for State {
 }
 
 /// The outputs that are recorded in the state of `folder`, relative to it; `None` where it has no state.
-pub fn outputs(folder: &Path) -> Option<Vec<PathBuf>> {
+pub(crate) fn outputs(folder: &Path) -> Option<Vec<PathBuf>> {
     let state = folder.join(FOLDER);
     state.is_dir().then(|| {
         let heads = record::heads(&state.join(SOURCES));
@@ -376,6 +376,6 @@ fn lock(folder: &Path, path: &Path) -> Result<File> {
 }
 
 /// Whether a file or folder of this name is isoscan's own and no output.
-pub fn is_state(name: &OsStr) -> bool {
+pub(crate) fn is_state(name: &OsStr) -> bool {
     name == FOLDER || atomic::is_temporary(name)
 }

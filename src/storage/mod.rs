@@ -1,4 +1,4 @@
 //! All writing: files that appear whole or not at all, and fingerprints of what files hold.
 
 pub mod atomic;
-pub mod fingerprint;
+pub(crate) mod fingerprint;

@@ -4,26 +4,26 @@
 //! Proleptic Gregorian throughout, no leap seconds, no time zones: those belong to reading.
 
 /// Microseconds in a second.
-pub const SECOND_US: i64 = 1_000_000;
+pub(crate) const SECOND_US: i64 = 1_000_000;
 /// Microseconds in a minute.
-pub const MINUTE_US: i64 = 60 * SECOND_US;
+pub(crate) const MINUTE_US: i64 = 60 * SECOND_US;
 /// Microseconds in an hour.
-pub const HOUR_US: i64 = 60 * MINUTE_US;
+pub(crate) const HOUR_US: i64 = 60 * MINUTE_US;
 /// Seconds in a day.
-pub const DAY_S: i64 = 86_400;
+pub(crate) const DAY_S: i64 = 86_400;
 /// Microseconds in a day.
-pub const DAY_US: i64 = DAY_S * SECOND_US;
+pub(crate) const DAY_US: i64 = DAY_S * SECOND_US;
 /// Bytes of the longest text of a time.
 const LONGEST: usize = 32;
 
 /// 0001-01-01 00:00:00 UTC, the earliest time that isoscan reads, in microseconds since 1970.
-pub const EARLIEST_US: i64 = -719_162 * DAY_US;
+pub(crate) const EARLIEST_US: i64 = -719_162 * DAY_US;
 /// 9999-12-31 23:59:59.999999 UTC, the latest time that isoscan reads, in microseconds since 1970.
-pub const LATEST_US: i64 = 2_932_897 * DAY_US - 1;
+pub(crate) const LATEST_US: i64 = 2_932_897 * DAY_US - 1;
 
 /// A date of the proleptic Gregorian calendar; year 0 is 1 BC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CivilDate {
+pub(crate) struct CivilDate {
     /// Astronomical year.
     pub year: i64,
     /// Month, 1 to 12.
@@ -39,7 +39,7 @@ pub struct CivilDate {
 ///
 /// Source: Howard Hinnant, "chrono-compatible low-level date algorithms", `days_from_civil`.
 #[inline]
-pub const fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
+pub(crate) const fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
     // A year that starts in March has its leap day at the end, where no other day depends on it.
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
@@ -56,7 +56,7 @@ pub const fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
 ///
 /// Source: Howard Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`.
 #[inline]
-pub const fn civil_from_days(days: i64) -> CivilDate {
+pub(crate) const fn civil_from_days(days: i64) -> CivilDate {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
@@ -76,13 +76,13 @@ pub const fn civil_from_days(days: i64) -> CivilDate {
 
 /// Whether `year` has a 29 February.
 #[inline]
-pub const fn is_leap_year(year: i64) -> bool {
+pub(crate) const fn is_leap_year(year: i64) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }
 
 /// Days in `month` (1 to 12) of `year`; 0 for any other month.
 #[inline]
-pub const fn days_in_month(year: i64, month: u32) -> u32 {
+pub(crate) const fn days_in_month(year: i64, month: u32) -> u32 {
     match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
         4 | 6 | 9 | 11 => 30,
@@ -98,17 +98,17 @@ pub const fn days_in_month(year: i64, month: u32) -> u32 {
 /// so the text reads back to the same microsecond. Years outside 0 to 9999 are written with a sign
 /// and at least six digits (ISO 8601 expanded). [`TimeWriter`] does the same for many rows.
 #[cfg(test)]
-pub fn format_utc(timestamp_us: i64, out: &mut Vec<u8>) {
+pub(crate) fn format_utc(timestamp_us: i64, out: &mut Vec<u8>) {
     TimeWriter::new().write_utc(timestamp_us, out);
 }
 
 /// Appends `timestamp_us` like [`format_utc`], but as `YYYY-MM-DDTHH:MM:SSZ`: ISO 8601 with its zone.
-pub fn format_iso(timestamp_us: i64, out: &mut Vec<u8>) {
+pub(crate) fn format_iso(timestamp_us: i64, out: &mut Vec<u8>) {
     TimeWriter::new().write_iso(timestamp_us, out);
 }
 
 /// `timestamp_us` as [`format_iso`] writes it.
-pub fn iso_text(timestamp_us: i64) -> String {
+pub(crate) fn iso_text(timestamp_us: i64) -> String {
     let mut text = Vec::with_capacity(LONGEST);
     format_iso(timestamp_us, &mut text);
     String::from_utf8_lossy(&text).into_owned()
@@ -116,7 +116,7 @@ pub fn iso_text(timestamp_us: i64) -> String {
 
 /// Writes times as text, remembering the last date: rows in time order cost a few nanoseconds each.
 #[derive(Debug, Clone)]
-pub struct TimeWriter {
+pub(crate) struct TimeWriter {
     day: i64,
     date: [u8; 10],
     /// The date does not fit `YYYY-MM-DD`, so `date` is not to be used.
@@ -135,19 +135,19 @@ impl Default for TimeWriter {
 
 impl TimeWriter {
     /// A writer that remembers no date yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Appends `timestamp_us` as [`format_utc`] does.
     #[inline]
-    pub fn write_utc(&mut self, timestamp_us: i64, out: &mut Vec<u8>) {
+    pub(crate) fn write_utc(&mut self, timestamp_us: i64, out: &mut Vec<u8>) {
         self.write(timestamp_us, b' ', false, out);
     }
 
     /// Appends `timestamp_us` as [`format_iso`] does.
     #[inline]
-    pub fn write_iso(&mut self, timestamp_us: i64, out: &mut Vec<u8>) {
+    pub(crate) fn write_iso(&mut self, timestamp_us: i64, out: &mut Vec<u8>) {
         self.write(timestamp_us, b'T', true, out);
     }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::text::path_text;
-pub use super::text::{printable, quoted};
+pub(crate) use super::text::{printable, quoted};
 
 /// What kind of thing went wrong: decides nothing about the text, but lets a caller tell cases apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,9 +1,9 @@
 //! What every stage may use: errors, civil time, statistics, text. Knows nothing of logs.
 
-pub mod calendar;
-pub mod error;
-pub mod parallel;
-pub mod radix;
-pub mod random;
-pub mod statistics;
-pub mod text;
+pub(crate) mod calendar;
+pub(crate) mod error;
+pub(crate) mod parallel;
+pub(crate) mod radix;
+pub(crate) mod random;
+pub(crate) mod statistics;
+pub(crate) mod text;

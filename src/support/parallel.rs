@@ -4,11 +4,11 @@
 ///
 /// Such a series costs a millisecond or two, and a scan has thousands of them: threads that share one wait for
 /// each other longer than they work.
-pub const SMALL_ROWS: usize = 1 << 12;
+pub(crate) const SMALL_ROWS: usize = 1 << 12;
 
 /// The least number of tasks that a thread takes at a time, for work on `rows` rows: rayon's `with_min_len`. All
 /// tasks of a small series, so that the calling thread does them without a look at the others.
-pub fn min_tasks(rows: usize) -> usize {
+pub(crate) fn min_tasks(rows: usize) -> usize {
     if rows <= SMALL_ROWS { usize::MAX } else { 1 }
 }
 

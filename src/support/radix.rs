@@ -7,7 +7,7 @@
 const FEW: usize = 256;
 
 /// Sorts `items` by `key`, keeping the order of equal keys. Bytes that all keys share are skipped.
-pub fn sort_by_key<T: Copy>(items: &mut Vec<T>, key: impl Fn(&T) -> u64) {
+pub(crate) fn sort_by_key<T: Copy>(items: &mut Vec<T>, key: impl Fn(&T) -> u64) {
     if items.len() <= FEW {
         items.sort_by_key(key);
         return;
@@ -38,7 +38,7 @@ pub fn sort_by_key<T: Copy>(items: &mut Vec<T>, key: impl Fn(&T) -> u64) {
 }
 
 /// Sorts finite numbers without -0 in ascending order.
-pub fn sort_numbers(values: &mut Vec<f64>) {
+pub(crate) fn sort_numbers(values: &mut Vec<f64>) {
     sort_by_key(values, |value| {
         let bits = value.to_bits();
         // Negative numbers are larger the smaller they are: all their bits are turned round.

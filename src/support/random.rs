@@ -8,7 +8,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// What a stream is for; streams of different purposes are independent.
 #[derive(Debug, Clone, Copy)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// The rows that a tree, or a group of trees, is grown on.
     Rows = 1,
     /// Where the nodes near the root split, for all trees together.
@@ -25,28 +25,28 @@ pub enum Purpose {
 
 /// A random stream: xoshiro256++, whose period no forest can exhaust.
 #[derive(Debug, Clone)]
-pub struct Stream(Xoshiro256PlusPlus);
+pub(crate) struct Stream(Xoshiro256PlusPlus);
 
 impl Stream {
     /// The stream number `number` for `purpose` under the master seed.
-    pub fn new(seed: u64, purpose: Purpose, number: u64) -> Self {
+    pub(crate) fn new(seed: u64, purpose: Purpose, number: u64) -> Self {
         Self::of_seed(key(seed, purpose, number))
     }
 
     /// The stream of a seed that is already specific to its purpose.
-    pub fn of_seed(seed: u64) -> Self {
+    pub(crate) fn of_seed(seed: u64) -> Self {
         Self(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
 
     /// 64 random bits.
     #[inline]
-    pub fn bits(&mut self) -> u64 {
+    pub(crate) fn bits(&mut self) -> u64 {
         self.0.next_u64()
     }
 
     /// A number in [0, 1).
     #[inline]
-    pub fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         unit(self.bits())
     }
 
@@ -54,7 +54,7 @@ impl Stream {
     ///
     /// Source: Lemire, "Fast random integer generation in an interval", 2019.
     #[inline]
-    pub fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         let mut product = u128::from(self.bits()) * u128::from(end);
         if (product as u64) < end {
             let unfair = end.wrapping_neg() % end;
@@ -67,7 +67,7 @@ impl Stream {
 }
 
 /// 64 bits that stand for `(seed, purpose, number)`.
-pub fn key(seed: u64, purpose: Purpose, number: u64) -> u64 {
+pub(crate) fn key(seed: u64, purpose: Purpose, number: u64) -> u64 {
     scramble(scramble(seed ^ (purpose as u64) << 56).wrapping_add(number))
 }
 
@@ -76,13 +76,13 @@ pub fn key(seed: u64, purpose: Purpose, number: u64) -> u64 {
 /// Source: the output function of SplitMix64; Steele, Lea, Flood, "Fast splittable pseudorandom
 /// number generators", OOPSLA 2014.
 #[inline]
-pub fn scramble(state: u64) -> u64 {
+pub(crate) fn scramble(state: u64) -> u64 {
     mix(state.wrapping_add(0x9e37_79b9_7f4a_7c15))
 }
 
 /// The finaliser of SplitMix64: every bit of the result depends on every bit of `bits`. 0 stays 0.
 #[inline]
-pub fn mix(bits: u64) -> u64 {
+pub(crate) fn mix(bits: u64) -> u64 {
     let bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ (bits >> 31)
@@ -90,7 +90,7 @@ pub fn mix(bits: u64) -> u64 {
 
 /// The number in [0, 1) that the upper 53 bits of `bits` stand for.
 #[inline]
-pub fn unit(bits: u64) -> f64 {
+pub(crate) fn unit(bits: u64) -> f64 {
     // Through a signed integer, which every processor converts in one instruction.
     (bits >> 11) as i64 as f64 * (1.0 / (1_u64 << 53) as f64)
 }

@@ -2,7 +2,7 @@
 
 /// The median of `values`, of an even number the mean of the middle two; `None` of nothing. Reorders `values`;
 /// linear time.
-pub fn median(values: &mut [f64]) -> Option<f64> {
+pub(crate) fn median(values: &mut [f64]) -> Option<f64> {
     let count = values.len();
     let upper = upper_median(values)?;
     if count % 2 == 1 {
@@ -16,7 +16,7 @@ pub fn median(values: &mut [f64]) -> Option<f64> {
 
 /// The median of `values`, of an even number the upper of the middle two; `None` of nothing. Reorders `values`;
 /// linear time.
-pub fn upper_median(values: &mut [f64]) -> Option<f64> {
+pub(crate) fn upper_median(values: &mut [f64]) -> Option<f64> {
     if values.is_empty() {
         return None;
     }

@@ -6,7 +6,7 @@ use super::calendar::{DAY_US, HOUR_US, MINUTE_US, SECOND_US};
 
 /// `text` with control characters shown as escapes, so that a file's name or content cannot
 /// break a line or steer the terminal.
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control()
@@ -22,7 +22,7 @@ pub fn printable(text: &str) -> String {
 
 /// A path as text. Two paths never have one text: bytes that are not UTF-8 are shown as `\xff`, and where a
 /// name itself holds such an escape, its backslash is shown as `\x5c`.
-pub fn path_text(path: &Path) -> String {
+pub(crate) fn path_text(path: &Path) -> String {
     let bytes = path.as_os_str().as_encoded_bytes();
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -44,7 +44,7 @@ pub fn path_text(path: &Path) -> String {
 }
 
 /// A value found in an input: quoted, escaped and cut to 40 characters for an error's text.
-pub fn quoted(value: &[u8]) -> String {
+pub(crate) fn quoted(value: &[u8]) -> String {
     const MAX_SHOWN: usize = 40;
     let text = String::from_utf8_lossy(&value[..value.len().min(4 * MAX_SHOWN)]);
     let mut shown: String = text.chars().take(MAX_SHOWN).collect();
@@ -55,7 +55,7 @@ pub fn quoted(value: &[u8]) -> String {
 }
 
 /// `1234567` as `1,234,567`; of a whole number that is not negative.
-pub fn grouped(number: impl std::fmt::Display) -> String {
+pub(crate) fn grouped(number: impl std::fmt::Display) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -68,7 +68,7 @@ pub fn grouped(number: impl std::fmt::Display) -> String {
 }
 
 /// A duration in its two largest units: `1 d 2 h`, `1 min 30 s`, `500 ms`.
-pub fn duration(us: i64) -> String {
+pub(crate) fn duration(us: i64) -> String {
     let (large, unit, small, rest) = match us {
         us if us >= DAY_US => (us / DAY_US, "d", us % DAY_US / HOUR_US, "h"),
         us if us >= HOUR_US => (us / HOUR_US, "h", us % HOUR_US / MINUTE_US, "min"),

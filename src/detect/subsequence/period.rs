@@ -13,13 +13,13 @@ use rayon::prelude::*;
 use crate::support::parallel::min_tasks;
 
 /// Rows that the period is looked for in.
-pub const SEARCHED: usize = 20_000;
+pub(super) const SEARCHED: usize = 20_000;
 /// The shortest period looked for: fewer rows hardly have a shape.
 pub const MIN_PERIOD: usize = 12;
 /// The longest period looked for.
 pub const MAX_PERIOD: usize = 400;
 /// Taken where no rhythm shows. A wide range around it does as well.
-pub const FALLBACK: usize = 125;
+pub(super) const FALLBACK: usize = 125;
 /// How far a peak of the autocorrelation must rise above the lowest value before it. Between 0.1 and
 /// 0.2 the result is the same on nearly all series tried; at 0.05 noise passes for a rhythm.
 const RISE: f64 = 0.1;

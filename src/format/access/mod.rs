@@ -16,7 +16,7 @@ use super::timestamp::{TimeForm, TimeParser, Zone};
 use crate::support::error::Result;
 
 /// Access logs. Their layout is free but for a core, so that they are tried after all others.
-pub struct Access;
+pub(super) struct Access;
 
 impl RecordFormat for Access {
     fn name(&self) -> &'static str {

@@ -16,7 +16,7 @@ use super::timestamp::{TimeForm, TimeParser, Zone};
 use crate::support::error::Result;
 
 /// nfdump's exports.
-pub struct Nfdump;
+pub(super) struct Nfdump;
 
 impl RecordFormat for Nfdump {
     fn name(&self) -> &'static str {

@@ -10,7 +10,7 @@ use super::{SampleFormat, SampleOptions, SampleReader, SampleSink, value};
 use crate::support::error::{Result, quoted};
 
 /// CSV of Grafana.
-pub struct Grafana;
+pub(super) struct Grafana;
 
 impl SampleFormat for Grafana {
     fn name(&self) -> &'static str {

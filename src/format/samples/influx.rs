@@ -10,7 +10,7 @@ use super::{SampleFormat, SampleOptions, SampleReader, SampleSink, value};
 use crate::support::error::{Result, quoted};
 
 /// Annotated CSV of InfluxDB.
-pub struct Influx;
+pub(super) struct Influx;
 
 impl SampleFormat for Influx {
     fn name(&self) -> &'static str {

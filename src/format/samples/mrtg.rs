@@ -9,7 +9,7 @@ use super::{SampleFormat, SampleOptions, SampleReader, SampleSink};
 use crate::support::error::Result;
 
 /// The log of MRTG.
-pub struct Mrtg;
+pub(super) struct Mrtg;
 
 impl SampleFormat for Mrtg {
     fn name(&self) -> &'static str {

@@ -9,7 +9,7 @@ use super::{SampleFormat, SampleOptions, SampleReader, SampleSink, value};
 use crate::support::error::{Result, quoted};
 
 /// CSV with a label in each further column.
-pub struct Prometheus;
+pub(super) struct Prometheus;
 
 impl SampleFormat for Prometheus {
     fn name(&self) -> &'static str {

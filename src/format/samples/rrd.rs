@@ -9,7 +9,7 @@ use super::{SampleFormat, SampleOptions, SampleReader, SampleSink, value};
 use crate::support::error::Result;
 
 /// Exports of RRDtool.
-pub struct Rrd;
+pub(super) struct Rrd;
 
 impl SampleFormat for Rrd {
     fn name(&self) -> &'static str {

@@ -10,7 +10,7 @@ use super::{SampleFormat, SampleOptions, SampleReader, SampleSink, value};
 use crate::support::error::{Error, ErrorKind, Result, quoted};
 
 /// Output of sadf.
-pub struct Sadf;
+pub(super) struct Sadf;
 
 const HEAD: &[u8] = b"# hostname;interval;timestamp";
 
