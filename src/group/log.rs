@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::intake::{self, IntakeOptions, Part, PartReport};
-use super::key::Measure;
+use super::key::{By, Measure};
 use super::options::GroupOptions;
 use super::runs::{Runs, Unit};
 use super::sums::Key;
@@ -42,12 +42,19 @@ impl GroupedLog {
         measures: Vec<Measure>,
         memory: &Arc<Memory>,
     ) -> Self {
+        // All records have an entity of every key, but for requests without a virtual host.
+        let covering = keys
+            .iter()
+            .position(|key| key.by == By::Total)
+            .or_else(|| keys.iter().position(|key| key.by != By::Vhost))
+            .unwrap_or(0);
+        let every_us = keys.get(covering).map_or(1, |key| key.every_us);
         Self {
             name,
             family,
             keys,
             measures,
-            runs: Runs::new(Arc::clone(memory)),
+            runs: Runs::new(Arc::clone(memory), (covering, every_us)),
         }
     }
 

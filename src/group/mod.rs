@@ -12,6 +12,8 @@ mod names;
 mod options;
 mod runs;
 mod seen;
+pub(crate) mod select;
+mod span;
 mod sums;
 pub(crate) mod table;
 

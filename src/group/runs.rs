@@ -3,13 +3,15 @@
 //! A run holds units, one an entity, sorted by key and text; a unit holds the entity's cells, sorted by time. What
 //! fits into memory and what does not makes no difference to whoever reads them.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cell::Cell;
 use super::distinct::Distinct;
-use super::key::{COUNTS, SUMS};
+use super::key::{COUNTS, RECORDS, SUMS};
+use super::span::{DAY_US, DayRecords};
 use crate::runtime::memory::Memory;
 use crate::support::error::{Error, ErrorKind, Result};
 
@@ -40,6 +42,9 @@ pub(crate) struct Runs {
     memory: Arc<Memory>,
     scratch: Mutex<Option<Scratch>>,
     runs: Mutex<Vec<Vec<Segment>>>,
+    /// Number of the key whose entities together hold every record, and the length of its buckets.
+    covering: (usize, i64),
+    days: Mutex<BTreeMap<i64, DayRecords>>,
 }
 
 struct Scratch {
@@ -57,12 +62,21 @@ enum Segment {
 }
 
 impl Runs {
-    pub(crate) fn new(memory: Arc<Memory>) -> Self {
+    /// No runs yet. `covering` is the number of the key whose entities together hold every record, with the length
+    /// of its buckets: days are counted by it.
+    pub(crate) fn new(memory: Arc<Memory>, covering: (usize, i64)) -> Self {
         Self {
             memory,
             scratch: Mutex::new(None),
             runs: Mutex::new(Vec::new()),
+            covering,
+            days: Mutex::new(BTreeMap::new()),
         }
+    }
+
+    /// The records of each day, counted since 1970.
+    pub(crate) fn days(&self) -> BTreeMap<i64, DayRecords> {
+        self.days.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn memory(&self) -> &Arc<Memory> {
@@ -76,6 +90,7 @@ impl Runs {
             segments: Vec::new(),
             buffer: Vec::with_capacity(SEGMENT_BYTES + (SEGMENT_BYTES >> 2)),
             state: Vec::new(),
+            days: BTreeMap::new(),
         }
     }
 
@@ -94,6 +109,8 @@ impl Runs {
         {
             scratch.end = 0;
         }
+        let days = self.days.get_mut().unwrap_or_else(PoisonError::into_inner);
+        days.clear();
     }
 
     /// A segment that holds `bytes`.
@@ -207,6 +224,7 @@ pub(crate) struct RunWriter<'a> {
     segments: Vec<Segment>,
     buffer: Vec<u8>,
     state: Vec<u8>,
+    days: BTreeMap<i64, DayRecords>,
 }
 
 impl RunWriter<'_> {
@@ -221,7 +239,14 @@ impl RunWriter<'_> {
         count: usize,
         cells: impl Iterator<Item = &'c Cell>,
     ) -> Result<()> {
-        let Self { buffer, state, .. } = self;
+        let (covering, every_us) = self.runs.covering;
+        let Self {
+            buffer,
+            state,
+            days,
+            ..
+        } = self;
+        let mut today: Option<(i64, DayRecords)> = None;
         put_number(buffer, key as u64);
         put_number(buffer, entity.len() as u64);
         buffer.extend_from_slice(entity);
@@ -232,6 +257,23 @@ impl RunWriter<'_> {
             let step = cell.bucket.wrapping_sub(before);
             put_number(buffer, ((step << 1) ^ (step >> 63)) as u64);
             before = cell.bucket;
+            if key == covering && cell.sums[RECORDS] > 0 {
+                let start_us = cell.bucket.saturating_mul(every_us);
+                let day = start_us.div_euclid(DAY_US);
+                let more = DayRecords {
+                    records: cell.sums[RECORDS],
+                    first_us: start_us,
+                    last_us: start_us,
+                };
+                match &mut today {
+                    Some((same, records)) if *same == day => records.merge(&more),
+                    other => {
+                        if let Some((day, records)) = other.replace((day, more)) {
+                            add_day(days, day, &records);
+                        }
+                    }
+                }
+            }
             let mut present = 0u8;
             for (place, &sum) in cell.sums.iter().enumerate() {
                 present |= u8::from(sum != 0) << place;
@@ -249,6 +291,9 @@ impl RunWriter<'_> {
                 put_number(buffer, state.len() as u64);
                 buffer.extend_from_slice(state);
             }
+        }
+        if let Some((day, records)) = today {
+            add_day(days, day, &records);
         }
         if self.buffer.len() >= SEGMENT_BYTES {
             self.end_segment()?;
@@ -278,6 +323,10 @@ impl RunWriter<'_> {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
             runs.push(segments);
+            let mut days = self.runs.days.lock().unwrap_or_else(PoisonError::into_inner);
+            for (&day, records) in &self.days {
+                add_day(&mut days, day, records);
+            }
         }
         Ok(())
     }
@@ -291,6 +340,12 @@ impl Drop for RunWriter<'_> {
             }
         }
     }
+}
+
+fn add_day(days: &mut BTreeMap<i64, DayRecords>, day: i64, records: &DayRecords) {
+    days.entry(day)
+        .and_modify(|known| known.merge(records))
+        .or_insert(*records);
 }
 
 /// Reads one run from its front.
@@ -443,7 +498,7 @@ mod tests {
     }
 
     fn written(limit: u64, parts: &[Vec<(usize, String, Vec<Cell>)>]) -> Vec<Unit> {
-        let runs = Runs::new(Arc::new(Memory::new(limit, std::env::temp_dir())));
+        let runs = Runs::new(Arc::new(Memory::new(limit, std::env::temp_dir())), (0, 1));
         for part in parts {
             let mut writer = runs.begin();
             for (key, entity, cells) in part {
@@ -475,7 +530,7 @@ mod tests {
     #[test]
     fn memory_is_given_back_when_runs_are_dropped() {
         let memory = Arc::new(Memory::new(1000, ""));
-        let runs = Runs::new(Arc::clone(&memory));
+        let runs = Runs::new(Arc::clone(&memory), (0, 1));
         let mut writer = runs.begin();
         writer.push(0, b"a", 1, [cell(0, 1, 2)].iter()).unwrap();
         writer.finish().unwrap();
