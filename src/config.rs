@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::{DetectOptions, ThresholdRule};
+use crate::detect::{DetectOptions, Detector, ThresholdRule};
 use crate::format::ReadOptions;
 use crate::format::timestamp::TimeForm;
 use crate::group::GroupOptions;
@@ -29,6 +29,8 @@ pub struct Settings {
     pub group: GroupOptions,
     /// What to look for.
     pub detect: DetectOptions,
+    /// What to look for in the series of record logs.
+    pub detect_records: DetectOptions,
     /// What to write.
     pub output: OutputOptions,
     /// With which means.
@@ -83,6 +85,11 @@ impl Settings {
             read: ReadOptions::default(),
             group: GroupOptions::default(),
             detect: DetectOptions::default(),
+            detect_records: DetectOptions {
+                detector: Detector::Context,
+                threshold: ThresholdRule::Auto,
+                ..DetectOptions::default()
+            },
             output: OutputOptions::default(),
             run: RunOptions::default(),
         }
@@ -175,6 +182,11 @@ impl Job {
     /// How records become series.
     pub fn group(&self) -> &GroupOptions {
         &self.settings.group
+    }
+
+    /// What to look for in the series of record logs.
+    pub fn detect_records(&self) -> &DetectOptions {
+        &self.settings.detect_records
     }
 
     /// What to look for.

@@ -344,6 +344,10 @@ pub struct RecordArgs {
     #[arg(long, value_name = "N", default_value = "1000")]
     pub top: NonZeroUsize,
 
+    /// Draw graphs of the N worst entities of each record log, of those with anomalies
+    #[arg(long, value_name = "N", default_value = "200")]
+    pub max_graphs: usize,
+
     /// Whether flows that are reported twice within one input count twice
     #[arg(long, value_name = "WHAT", value_enum, default_value = "drop")]
     pub duplicates: Duplicates,
@@ -374,11 +378,11 @@ pub enum Duplicates {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Detection")]
 pub struct DetectionArgs {
-    /// What a row is compared with
-    #[arg(long, value_name = "DETECTOR", value_enum, default_value = "value")]
-    pub detector: Detector,
+    /// What a row is compared with [default: value; context for record logs]
+    #[arg(long, value_name = "DETECTOR", value_enum)]
+    pub detector: Option<Detector>,
 
-    /// Share of rows expected to be anomalous, in (0, 0.5], or auto
+    /// Share of rows expected to be anomalous, in (0, 0.5], or auto [default: 0.01; auto for record logs]
     ///
     /// The threshold is the (1 - RATE) quantile of each file's scores, exactly as in scikit-learn. Rows that
     /// tie with it are not flagged; the summary gives the expected and the found count. With auto
@@ -388,10 +392,9 @@ pub struct DetectionArgs {
         long,
         alias = "c",
         value_name = "RATE",
-        default_value = "0.01",
         allow_negative_numbers = true
     )]
-    pub contamination: ThresholdRule,
+    pub contamination: Option<ThresholdRule>,
 
     /// Flag rows whose score is above SCORE (0 to 1), in place of a rate
     #[arg(

@@ -20,6 +20,7 @@ pub fn run(args: &EvaluateArgs) -> Result<u8> {
         search: args.input.search(),
         read: args.input.options()?,
         detect: args.detection.options()?,
+        detect_records: args.detection.record_options()?,
         group: GroupOptions::default(),
         output: OutputOptions::default(),
         run: args.running.options(),

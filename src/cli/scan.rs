@@ -59,6 +59,7 @@ fn job(args: &ScanArgs) -> Result<Job> {
         search: args.input.search(),
         read: args.input.options()?,
         detect: args.detection.options()?,
+        detect_records: args.detection.record_options()?,
         group: args.records.options()?,
         output: args.output.options(),
         run: RunOptions {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::args::{DetectionArgs, Duplicates, InputArgs, OutputArgs, RecordArgs, RunningArgs};
 use crate::config::RunOptions;
-use crate::detect::{DetectOptions, ThresholdRule};
+use crate::detect::{DetectOptions, Detector, ThresholdRule};
 use crate::forest::ForestParams;
 use crate::format::ReadOptions;
 use crate::group::GroupOptions;
@@ -55,6 +55,7 @@ impl RecordArgs {
             every_us: self.every.clone(),
             measures: self.measure.clone(),
             top: self.top.get(),
+            max_graphs: self.max_graphs,
             keep_duplicates: self.duplicates == Duplicates::Keep,
             sampling: self.sampling.get(),
             max_dropped: self.max_dropped,
@@ -64,16 +65,31 @@ impl RecordArgs {
 }
 
 impl DetectionArgs {
+    /// The options for series files.
     pub(super) fn options(&self) -> Result<DetectOptions> {
+        self.options_with(DetectOptions::default())
+    }
+
+    /// The options for the series of record logs, which are judged by their past.
+    pub(super) fn record_options(&self) -> Result<DetectOptions> {
+        self.options_with(DetectOptions {
+            detector: Detector::Context,
+            threshold: ThresholdRule::Auto,
+            ..DetectOptions::default()
+        })
+    }
+
+    /// What was typed, and `default` where nothing was.
+    fn options_with(&self, default: DetectOptions) -> Result<DetectOptions> {
         Ok(DetectOptions {
-            detector: self.detector,
+            detector: self.detector.unwrap_or(default.detector),
             forest: match self.trees {
                 Some(trees) => ForestParams::new(trees.get(), self.sample_size, self.seed)?,
                 None => ForestParams::without_trees(self.sample_size, self.seed)?,
             },
             threshold: match self.threshold {
                 Some(score) => ThresholdRule::Score(score),
-                None => self.contamination,
+                None => self.contamination.unwrap_or(default.threshold),
             },
         })
     }

@@ -57,6 +57,22 @@ impl Anomalies {
         }
     }
 
+    /// Keeps the rows at times that `keep` says.
+    pub fn retain(&mut self, keep: impl Fn(i64) -> bool) {
+        let kept: Vec<bool> = self.timestamps_us.iter().map(|&us| keep(us)).collect();
+        fn only<T>(items: &mut Vec<T>, kept: &[bool]) {
+            let mut flags = kept.iter();
+            items.retain(|_| flags.next().is_some_and(|&kept| kept));
+        }
+        only(&mut self.timestamps_us, &kept);
+        for values in &mut self.values {
+            only(values, &kept);
+        }
+        only(&mut self.scores, &kept);
+        only(&mut self.columns, &kept);
+        only(&mut self.expected, &kept);
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.timestamps_us.len()

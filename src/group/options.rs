@@ -23,6 +23,8 @@ pub struct GroupOptions {
     pub measures: Vec<Measure>,
     /// How many entities of each key are judged by themselves on a day.
     pub top: usize,
+    /// How many entities of a log get files of their own: the worst.
+    pub max_graphs: usize,
     /// Whether flows that are reported twice count twice.
     pub keep_duplicates: bool,
     /// How many records each stands for, where the exporter sampled.
@@ -42,6 +44,7 @@ impl Default for GroupOptions {
             every_us: Vec::new(),
             measures: Vec::new(),
             top: 1000,
+            max_graphs: 200,
             keep_duplicates: false,
             sampling: 1,
             max_dropped: 0.2,

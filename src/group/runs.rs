@@ -76,7 +76,10 @@ impl Runs {
 
     /// The records of each day, counted since 1970.
     pub(crate) fn days(&self) -> BTreeMap<i64, DayRecords> {
-        self.days.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.days
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) fn memory(&self) -> &Arc<Memory> {
@@ -323,7 +326,11 @@ impl RunWriter<'_> {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
             runs.push(segments);
-            let mut days = self.runs.days.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut days = self
+                .runs
+                .days
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             for (&day, records) in &self.days {
                 add_day(&mut days, day, records);
             }

@@ -148,7 +148,10 @@ fn survey(
             };
             let (mut buckets, mut records) = (0, 0);
             let from = active.partition_point(|entry| entry.0 < *counted.start());
-            for entry in active[from..].iter().take_while(|entry| entry.0 <= *counted.end()) {
+            for entry in active[from..]
+                .iter()
+                .take_while(|entry| entry.0 <= *counted.end())
+            {
                 buckets += entry.1;
                 records += entry.2;
             }
@@ -187,7 +190,9 @@ fn activity(unit: &Unit, every_us: i64, span: &Span, active: &mut Vec<(i64, u64,
     for cell in &unit.cells {
         let start_us = cell.bucket.saturating_mul(every_us);
         let records = cell.sums[RECORDS];
-        if records == 0 || !(span.covers(start_us) || span.covers(start_us.saturating_add(every_us - 1))) {
+        if records == 0
+            || !(span.covers(start_us) || span.covers(start_us.saturating_add(every_us - 1)))
+        {
             continue;
         }
         let day = start_us.div_euclid(DAY_US);
@@ -211,7 +216,10 @@ fn rows(
 ) -> EntitySeries {
     let mut series = EntitySeries {
         key: SeriesKey::total(""),
-        columns: measures.iter().map(|measure| measure.name().to_owned()).collect(),
+        columns: measures
+            .iter()
+            .map(|measure| measure.name().to_owned())
+            .collect(),
         timestamps_us: Vec::new(),
         values: vec![Vec::new(); measures.len()],
         judged_days: None,
@@ -241,5 +249,7 @@ fn rows(
 /// Whether the exporter lost records between two times. `unknown` ascends.
 fn is_unknown(unknown: &[(i64, i64)], start_us: i64, end_us: i64) -> bool {
     let behind = unknown.partition_point(|&(_, end)| end <= start_us);
-    unknown.get(behind).is_some_and(|&(start, _)| start < end_us)
+    unknown
+        .get(behind)
+        .is_some_and(|&(start, _)| start < end_us)
 }

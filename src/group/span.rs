@@ -55,7 +55,11 @@ impl Span {
             day.last_us < low.first_us.saturating_sub(reach)
                 || day.first_us > high.last_us.saturating_add(reach)
         };
-        let far: u64 = days.values().filter(|day| is_far(day)).map(|day| day.records).sum();
+        let far: u64 = days
+            .values()
+            .filter(|day| is_far(day))
+            .map(|day| day.records)
+            .sum();
         span.is_scattered = far > all / 100;
         if !span.is_scattered {
             span.far_off = far;
@@ -77,16 +81,20 @@ impl Span {
 
     /// The complete buckets of each stretch: numbers of the first and the last. The data reach through them.
     pub(crate) fn buckets(&self, every_us: i64) -> impl Iterator<Item = (i64, i64)> {
-        self.stretches.iter().filter_map(move |&(first_us, last_us)| {
-            let first = first_us.div_euclid(every_us) + 1;
-            let last = last_us.div_euclid(every_us) - 1;
-            (first <= last).then_some((first, last))
-        })
+        self.stretches
+            .iter()
+            .filter_map(move |&(first_us, last_us)| {
+                let first = first_us.div_euclid(every_us) + 1;
+                let last = last_us.div_euclid(every_us) - 1;
+                (first <= last).then_some((first, last))
+            })
     }
 
     /// Whether a time lies in what the log covers.
     pub(crate) fn covers(&self, us: i64) -> bool {
-        self.stretches.iter().any(|&(first, last)| (first..=last).contains(&us))
+        self.stretches
+            .iter()
+            .any(|&(first, last)| (first..=last).contains(&us))
     }
 }
 

@@ -38,6 +38,8 @@ pub struct RunInfo<'a> {
     pub folder: &'a Path,
     /// Names of the value columns of all series.
     pub columns: &'a [String],
+    /// Whether there are logs of many series, so that rows say whom they are about.
+    pub has_entities: bool,
     /// The lowest severity of incidents that are reported.
     pub min_severity: Severity,
     /// Whether text that a spreadsheet would run as a formula is made safe.
@@ -68,6 +70,29 @@ pub trait Sink {
     /// # Errors
     /// As [`begin`](Self::begin).
     fn finish(self: Box<Self>) -> Result<Vec<PathBuf>>;
+}
+
+/// Where each of the run's value columns stands among those of a series. The only column of a series file stands
+/// for the run's first one, whatever it is called.
+pub(crate) fn places_of(run_columns: &[String], found: &SeriesResult) -> Vec<Option<usize>> {
+    if run_columns.len() == found.columns.len()
+        && !found.columns.iter().any(|c| run_columns.contains(c))
+    {
+        return (0..found.columns.len()).map(Some).collect();
+    }
+    let mut places: Vec<Option<usize>> = run_columns
+        .iter()
+        .map(|name| {
+            found
+                .columns
+                .iter()
+                .position(|c| c.eq_ignore_ascii_case(name))
+        })
+        .collect();
+    if places.iter().all(Option::is_none) && !places.is_empty() {
+        places[0] = Some(0);
+    }
+    places
 }
 
 /// The sinks of a scan.

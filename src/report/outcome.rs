@@ -48,9 +48,74 @@ pub struct ScannedLog {
     pub outputs: Vec<PathBuf>,
     /// Time from the first byte read to the last output written.
     pub elapsed: Duration,
+    /// What was read of a log of records; `None` for a series file.
+    #[serde(default)]
+    pub records: Option<RecordsRead>,
     /// Whether an earlier run did all this, and its outputs were left as they are.
     #[serde(skip)]
     pub reused: bool,
+}
+
+/// What was read of a log of records.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct RecordsRead {
+    /// Its inputs.
+    pub parts: Vec<RecordPart>,
+    /// Records whose times are far off, which were left out.
+    pub far_off: u64,
+    /// Entities of each key: how many were judged on some day, and how many never were.
+    pub entities: BTreeMap<String, Entities>,
+    /// What rows were compared with.
+    pub detector: String,
+    /// The rule for the threshold.
+    pub rule: String,
+    /// What the reader should know.
+    pub notices: Vec<String>,
+}
+
+/// Entities of a key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entities {
+    /// Judged by themselves on some day.
+    pub judged: u64,
+    /// Never among the most active.
+    pub other: u64,
+}
+
+/// One input of a log of records.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct RecordPart {
+    /// Its path.
+    pub path: String,
+    /// Records that count.
+    pub records: u64,
+    /// Records that the same input had reported before.
+    pub repeated: u64,
+    /// Lines that could not be used.
+    pub dropped: Dropped,
+    /// Lines of another kind.
+    pub other: u64,
+    /// Records that were mended.
+    pub mended: u64,
+    /// Bytes of text, unpacked.
+    pub bytes: u64,
+    /// Why it was not read.
+    pub error: Option<String>,
+}
+
+impl RecordsRead {
+    /// Records that count, of all inputs.
+    pub fn records(&self) -> u64 {
+        self.parts.iter().map(|part| part.records).sum()
+    }
+
+    /// Inputs that could not be read.
+    pub fn failed(&self) -> u64 {
+        self.parts
+            .iter()
+            .filter(|part| part.error.is_some())
+            .count() as u64
+    }
 }
 
 /// What was found in one series.
@@ -172,9 +237,18 @@ impl Totals {
     pub fn add(&mut self, outcome: &Outcome, min_severity: Severity) {
         match outcome {
             Outcome::Scanned(log) => {
-                self.ok += 1;
                 self.not_judged += u64::from(log.not_judged().is_some());
-                self.rows += log.rows();
+                match &log.records {
+                    Some(records) => {
+                        self.ok += records.parts.len() as u64 - records.failed();
+                        self.failed += records.failed();
+                        self.rows += records.records();
+                    }
+                    None => {
+                        self.ok += 1;
+                        self.rows += log.rows();
+                    }
+                }
                 self.dropped_rows += log.dropped.rows;
                 self.bytes += log.bytes;
                 self.anomalies += log.anomalies();

@@ -1,7 +1,7 @@
 //! `summary.json`: what a run was asked, what became of each input, what it comes to. One type writes it and
 //! reads it back.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::names;
-use super::outcome::{IncidentCounts, Outcome, ScannedLog, Totals};
+use super::outcome::{Entities, IncidentCounts, Outcome, RecordPart, ScannedLog, Totals};
 use crate::detect::{DetectOptions, Incident, Kind, Severity};
 use crate::format::DroppedRow;
 use crate::input::Skipped;
 use crate::runtime::limits;
+use crate::series::SeriesKey;
 use crate::storage::atomic;
 use crate::support::calendar::iso_text;
 use crate::support::error::Result;
@@ -117,6 +118,9 @@ pub struct Summary {
     /// Paths of inputs that the last run into this folder knew, and this one did not find.
     #[serde(default)]
     pub missing: Vec<String>,
+    /// One entry for each log of records, sorted by name.
+    #[serde(default)]
+    pub logs: Vec<LogSummary>,
     /// Files written for the run as a whole.
     pub outputs: Vec<String>,
     /// Inputs that an earlier run has scanned, and that were left as they are.
@@ -127,9 +131,9 @@ pub struct Summary {
     left: u64,
     #[serde(skip)]
     min_severity: Option<Severity>,
-    /// The worst incidents so far, each with the name of its log.
+    /// The worst incidents so far, each with its series.
     #[serde(skip)]
-    worst: Vec<(String, Incident)>,
+    worst: Vec<(SeriesKey, Incident)>,
 }
 
 /// One of the worst incidents of a run.
@@ -137,6 +141,12 @@ pub struct Summary {
 pub struct WorstIncident {
     /// Name of the log.
     pub source: String,
+    /// What the entity is: `total`, `src`, ...
+    #[serde(default)]
+    pub by: String,
+    /// Whom it is about; empty for the log as a whole.
+    #[serde(default)]
+    pub entity: String,
     /// When it started, ISO 8601 in UTC.
     pub start: String,
     /// When it ended.
@@ -153,9 +163,11 @@ pub struct WorstIncident {
 const MAX_WORST: usize = 10;
 
 impl WorstIncident {
-    fn of(source: &str, incident: &Incident) -> Self {
+    fn of(key: &SeriesKey, incident: &Incident) -> Self {
         Self {
-            source: source.to_owned(),
+            source: key.log.clone(),
+            by: key.by.to_string(),
+            entity: key.entity.clone(),
             start: iso_text(incident.start_us),
             end: iso_text(incident.end_us),
             kind: incident.kind,
@@ -163,6 +175,46 @@ impl WorstIncident {
             evidence: incident.evidence(),
         }
     }
+}
+
+/// What became of one log of records.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct LogSummary {
+    /// Its name, as in the column `source` of the tables.
+    pub name: String,
+    /// The recognised format, in words.
+    pub form: String,
+    /// Its inputs.
+    pub parts: u64,
+    /// Records that count.
+    pub records: u64,
+    /// Records that the same input had reported before.
+    pub repeated_records: u64,
+    /// Lines that could not be used.
+    pub dropped_lines: u64,
+    /// Lines of another kind.
+    pub other_lines: u64,
+    /// Records that were mended, such as an end before the start.
+    pub mended_records: u64,
+    /// Records whose times are far off, which were left out.
+    pub far_off_records: u64,
+    /// Entities of each key.
+    pub entities: BTreeMap<String, Entities>,
+    /// What rows were compared with.
+    pub detector: String,
+    /// The rule for the threshold.
+    pub rule: String,
+    /// Anomalies found.
+    pub anomalies: u64,
+    /// Its incidents that are reported.
+    #[serde(flatten)]
+    pub incidents: IncidentCounts,
+    /// Seconds spent on it.
+    pub seconds: f64,
+    /// Files written for it.
+    pub outputs: Vec<String>,
+    /// What the reader should know.
+    pub note: Option<String>,
 }
 
 /// What became of one input.
@@ -232,6 +284,7 @@ impl Summary {
             highest_severity: None,
             worst_incidents: Vec::new(),
             inputs: Vec::new(),
+            logs: Vec::new(),
             outputs: Vec::new(),
             reused: 0,
             left: 0,
@@ -258,13 +311,19 @@ impl Summary {
                 reported.sort_by(|a, b| Incident::worst_first(a, b));
                 let worst = reported.into_iter().take(MAX_WORST);
                 self.worst
-                    .extend(worst.map(|incident| (series.key.log.clone(), incident.clone())));
+                    .extend(worst.map(|incident| (series.key.clone(), incident.clone())));
                 // Stable: of equals, the earlier series comes first.
                 self.worst.sort_by(|a, b| Incident::worst_first(&a.1, &b.1));
                 self.worst.truncate(MAX_WORST);
             }
         }
-        self.inputs.push(input);
+        match outcome {
+            Outcome::Scanned(log) if log.records.is_some() => {
+                self.inputs.extend(InputSummary::of_parts(log));
+                self.logs.extend(LogSummary::of(log, input.incidents));
+            }
+            _ => self.inputs.push(input),
+        }
     }
 
     /// The exit code that says how the run went.
@@ -321,9 +380,10 @@ impl Summary {
             .filter(|input| !here.contains(input.path.as_str()))
             .map(|input| input.path.clone())
             .collect();
+        self.logs.sort_by(|a, b| a.name.cmp(&b.name));
         let worst = self.worst.iter();
         self.worst_incidents = worst
-            .map(|(source, incident)| WorstIncident::of(source, incident))
+            .map(|(key, incident)| WorstIncident::of(key, incident))
             .collect();
     }
 
@@ -352,7 +412,54 @@ impl Summary {
     }
 }
 
+impl LogSummary {
+    fn of(log: &ScannedLog, incidents: IncidentCounts) -> Option<Self> {
+        let records = log.records.as_ref()?;
+        let sum = |of: fn(&RecordPart) -> u64| records.parts.iter().map(of).sum();
+        let notes: Vec<String> = records.notices.clone();
+        Some(Self {
+            name: log.source.name(),
+            form: log.form.clone(),
+            parts: records.parts.len() as u64,
+            records: records.records(),
+            repeated_records: sum(|part| part.repeated),
+            dropped_lines: sum(|part| part.dropped.rows),
+            other_lines: sum(|part| part.other),
+            mended_records: sum(|part| part.mended),
+            far_off_records: records.far_off,
+            entities: records.entities.clone(),
+            detector: records.detector.clone(),
+            rule: records.rule.clone(),
+            anomalies: log.anomalies(),
+            incidents,
+            seconds: log.elapsed.as_secs_f64(),
+            outputs: log.outputs.iter().map(|path| path_text(path)).collect(),
+            note: (!notes.is_empty()).then(|| notes.join("; ")),
+        })
+    }
+}
+
 impl InputSummary {
+    /// One entry for each input of a log of records.
+    fn of_parts(log: &ScannedLog) -> impl Iterator<Item = Self> {
+        let parts = log.records.iter().flat_map(|records| &records.parts);
+        parts.map(|part| {
+            let status = if part.error.is_some() {
+                InputStatus::Error
+            } else {
+                InputStatus::Ok
+            };
+            Self {
+                form: part.error.is_none().then(|| log.form.clone()),
+                rows: part.records,
+                dropped_rows: part.dropped.rows,
+                first_dropped: part.dropped.first.clone(),
+                error: part.error.clone(),
+                ..Self::empty(part.path.clone(), status)
+            }
+        })
+    }
+
     fn of(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Scanned(log) => Self::of_scanned(log),

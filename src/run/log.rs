@@ -96,6 +96,7 @@ impl LogScanner {
             series: vec![found],
             outputs: Vec::new(),
             elapsed: Duration::ZERO,
+            records: None,
             reused: false,
         };
         self.memory.stop().check()?;

@@ -5,6 +5,7 @@ pub mod bench;
 mod log;
 mod preview;
 pub mod progress;
+mod record_log;
 mod records;
 mod scan;
 mod workers;

@@ -7,6 +7,7 @@ use crate::config::Job;
 use crate::format;
 use crate::format::record::RecordOptions;
 use crate::group::intake::Part;
+use crate::group::{By, GroupOptions, Measure};
 use crate::input::candidates::is_table_name;
 use crate::input::logs::{Join, into_logs};
 use crate::input::open::{self, Opened};
@@ -22,6 +23,31 @@ pub(super) struct RecordLog {
     /// Its format in words.
     pub(super) form: String,
     pub(super) parts: Vec<Part>,
+}
+
+impl RecordLog {
+    /// Names of the measures by which any of its series are judged.
+    pub(super) fn judged_columns(&self, options: &GroupOptions) -> Vec<String> {
+        let Some(part) = self.parts.first() else {
+            return Vec::new();
+        };
+        let family = part.layout.family();
+        let wanted: Vec<Measure> = if options.measures.is_empty() {
+            let keys = if options.by.is_empty() {
+                By::defaults(family)
+            } else {
+                options.by.clone()
+            };
+            let judged = keys.iter().flat_map(|by| Measure::judged(family, by));
+            judged.copied().collect()
+        } else {
+            options.measures.clone()
+        };
+        let all = Measure::all(family).iter();
+        all.filter(|measure| wanted.contains(measure))
+            .map(|measure| measure.name().to_owned())
+            .collect()
+    }
 }
 
 /// The inputs of a run, told apart by what they hold.

@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use super::log::LogScanner;
 use super::progress::Progress;
+use super::record_log::{self, RecordScanner};
+use super::records::{self, RecordLog};
 use super::workers;
 use crate::config::Job;
 use crate::input::discover;
@@ -41,21 +43,30 @@ pub fn scan(
     let start = Instant::now();
     let options = job.output();
     let folder = &options.folder;
-    let found = discover::discover(job.inputs(), job.search(), folder, &WrittenByIsoscan, stop)?;
-    let sources = Arc::new(with_base_name(found.sources, options)?);
+    let mut found = discover::discover(job.inputs(), job.search(), folder, &WrittenByIsoscan, stop)?;
+    let sources = with_base_name(found.sources, options)?;
     refuse_overwriting(&sources, job)?;
+    let mut sorted = records::sort(sources, job);
+    // What cannot be recognised fails where it is read, with the reason.
+    sorted
+        .series
+        .extend(sorted.failed.drain(..).map(|(source, _)| source));
+    sorted.series.sort();
+    found.skipped.append(&mut sorted.skipped);
+    let sources = Arc::new(sorted.series);
     atomic::prepare_folder(folder)?;
     let state = Arc::new(State::open(folder, job.prune())?);
     let mut sinks = report::sinks(&RunInfo {
         folder,
-        columns: &job.read().value_columns,
+        columns: &value_columns(job, &sources, &sorted.logs),
+        has_entities: !sorted.logs.is_empty(),
         min_severity: options.min_severity,
         csv_safe: options.csv_safe,
     })?;
     let mut summary = Summary::new(arguments, job.detect(), options.min_severity);
     let mut outputs: Vec<PathBuf> = Vec::new();
 
-    progress.started((sources.len() + found.failed.len()) as u64);
+    progress.started((sources.len() + sorted.logs.len() + found.failed.len()) as u64);
     let mut take = |outcome: Outcome| {
         if let Outcome::Scanned(log) = &outcome {
             for series in &log.series {
@@ -79,18 +90,33 @@ pub fn scan(
         })?;
     }
     let stop = stop.for_one_run();
-    let memory = Memory::new(job.row_memory(), folder).stopped_by(&stop);
-    let scanner = LogScanner::new(job, sources.len(), Arc::new(memory), Arc::clone(&state));
+    let memory = Arc::new(Memory::new(job.row_memory(), folder).stopped_by(&stop));
+    let mut left: Vec<String> = Vec::new();
+    let mut known: Vec<Source> = sources.to_vec();
+    let records = RecordScanner {
+        job,
+        memory: Arc::clone(&memory),
+        state: &state,
+    };
+    for log in sorted.logs {
+        known.push(record_log::source_of(&log));
+        let parts: Vec<String> = log.parts.iter().map(|part| part.source.name()).collect();
+        match records.outcome(log) {
+            Some(outcome) => take(outcome)?,
+            None => left.extend(parts),
+        }
+    }
+    let scanner = LogScanner::new(job, sources.len(), memory, Arc::clone(&state));
     let logs = Arc::clone(&sources);
     let work = move |number: usize| scanner.outcome(&logs[number]);
-    let left = workers::in_order(sources.len(), job.workers(), &stop, work, take);
+    let unfinished = workers::in_order(sources.len(), job.workers(), &stop, work, take);
     progress.ended();
 
-    let left = left?;
+    left.extend(unfinished?.iter().map(|&number| sources[number].name()));
     if left.is_empty() {
-        state.prune(&sources, &unopened)?;
+        state.prune(&known, &unopened)?;
     } else {
-        summary.interrupt(left.iter().map(|&number| sources[number].name()));
+        summary.interrupt(left);
     }
     let tables = names::TABLES.map(|name| folder.join(name));
     summary.stale = summary.totals.ok == 0 || !left.is_empty();
@@ -113,6 +139,22 @@ pub fn scan(
     outputs.push(summary.write(folder)?);
     atomic::sync_names(folder, outputs.iter().map(PathBuf::as_path))?;
     Ok(summary)
+}
+
+/// The value columns of all series of a run: those of series files, then the measures of record logs.
+fn value_columns(job: &Job, series: &[Source], logs: &[RecordLog]) -> Vec<String> {
+    let mut columns = Vec::new();
+    if !series.is_empty() || logs.is_empty() {
+        columns.extend(job.read().value_columns.iter().cloned());
+    }
+    for log in logs {
+        for name in log.judged_columns(job.group()) {
+            if !columns.contains(&name) {
+                columns.push(name);
+            }
+        }
+    }
+    columns
 }
 
 /// Refuses inputs that the outputs would be written over.

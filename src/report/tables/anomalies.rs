@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::cells::Line;
 use super::combined::{Cell, CombinedTable};
+
 use super::value_names;
 use crate::detect::Anomalies;
 use crate::report::names::{ANOMALIES, Suffixes};
 use crate::report::outcome::SeriesResult;
-use crate::report::{Judged, OutputOptions, RunInfo, SeriesOutput, Sink};
+use crate::report::{Judged, OutputOptions, RunInfo, SeriesOutput, Sink, places_of};
 use crate::storage::atomic::{self, Staged};
 use crate::support::error::Result;
 
@@ -109,14 +110,20 @@ impl SeriesOutput for AnomaliesOfSeries {
 /// The anomalies of all series, as `anomalies.csv` and `anomalies.parquet`.
 pub struct AnomalyTable {
     table: CombinedTable,
-    /// Names of the value columns.
+    /// Value columns of the run, as series call them and as the table does.
+    columns: Vec<String>,
     names: Vec<String>,
+    has_entities: bool,
 }
 
 impl Sink for AnomalyTable {
     fn begin(run: &RunInfo<'_>) -> Result<Self> {
         let names = value_names(run.columns);
-        let mut columns = vec![("source", Cell::Text), ("timestamp", Cell::Time)];
+        let mut columns = vec![("source", Cell::Text)];
+        if run.has_entities {
+            columns.extend([("by", Cell::Text), ("entity", Cell::Text)]);
+        }
+        columns.push(("timestamp", Cell::Time));
         columns.extend(names.iter().map(|name| (name.as_str(), Cell::Number)));
         columns.extend([("score", Cell::Number), ("direction", Cell::Text)]);
         if names.len() > 1 {
@@ -126,27 +133,37 @@ impl Sink for AnomalyTable {
         columns.extend(numbers.map(|name| (name, Cell::Number)));
         Ok(Self {
             table: CombinedTable::create(run.folder, ANOMALIES, columns, run.csv_safe)?,
+            columns: run.columns.to_vec(),
             names,
+            has_entities: run.has_entities,
         })
     }
 
     fn series(&mut self, found: &SeriesResult) -> Result<()> {
-        let Self { table, names } = self;
+        let places = places_of(&self.columns, found);
+        let Self { table, names, .. } = self;
+        let own_name = |column: usize| {
+            let place = places.iter().position(|place| *place == Some(column));
+            place.map_or("", |place| names[place].as_str())
+        };
         let findings = &found.findings;
         let anomalies = &findings.anomalies;
         for row in 0..anomalies.rows() {
-            table
-                .text(&found.key.log)
-                .time(anomalies.timestamps_us[row]);
-            for values in &anomalies.values {
-                table.number(values[row]);
+            table.text(&found.key.log);
+            if self.has_entities {
+                table.text(&found.key.by).text(&found.key.entity);
+            }
+            table.time(anomalies.timestamps_us[row]);
+            for place in &places {
+                let values = place.and_then(|place| anomalies.values.get(place));
+                table.number_if(values.map(|values| values[row]));
             }
             table
                 .number(anomalies.scores[row])
                 .text(anomalies.direction(row).name());
             let column = usize::from(anomalies.columns[row]);
             if names.len() > 1 {
-                table.text(&names[column]);
+                table.text(own_name(column));
             }
             for number in explanation(anomalies, row) {
                 table.number_if(number);

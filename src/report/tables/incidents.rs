@@ -7,7 +7,7 @@ use super::value_names;
 use crate::detect::{Incident, Severity};
 use crate::report::names::INCIDENTS;
 use crate::report::outcome::SeriesResult;
-use crate::report::{RunInfo, Sink};
+use crate::report::{RunInfo, Sink, places_of};
 use crate::support::calendar::SECOND_US;
 use crate::support::error::Result;
 
@@ -38,25 +38,39 @@ const COLUMNS: [(&str, Cell); 20] = [
 /// The incidents of all series that are reported, as `incidents.csv` and `incidents.parquet`.
 pub struct IncidentTable {
     table: CombinedTable,
-    /// Names of the value columns.
+    /// Value columns of the run, as series call them and as the table does.
+    columns: Vec<String>,
     names: Vec<String>,
+    has_entities: bool,
     min_severity: Severity,
 }
 
 impl Sink for IncidentTable {
     fn begin(run: &RunInfo<'_>) -> Result<Self> {
+        let mut columns = COLUMNS.to_vec();
+        if run.has_entities {
+            columns.splice(1..1, [("by", Cell::Text), ("entity", Cell::Text)]);
+        }
         Ok(Self {
-            table: CombinedTable::create(run.folder, INCIDENTS, COLUMNS, run.csv_safe)?,
+            table: CombinedTable::create(run.folder, INCIDENTS, columns, run.csv_safe)?,
+            columns: run.columns.to_vec(),
             names: value_names(run.columns),
+            has_entities: run.has_entities,
             min_severity: run.min_severity,
         })
     }
 
     fn series(&mut self, found: &SeriesResult) -> Result<()> {
+        let places = places_of(&self.columns, found);
         for incident in found.reported(self.min_severity) {
             let measured = Measured::of(incident);
+            let column = usize::from(incident.column);
+            let place = places.iter().position(|place| *place == Some(column));
+            self.table.text(&found.key.log);
+            if self.has_entities {
+                self.table.text(&found.key.by).text(&found.key.entity);
+            }
             self.table
-                .text(&found.key.log)
                 .time(incident.start_us)
                 .time(incident.end_us)
                 .number(measured.seconds)
@@ -73,7 +87,7 @@ impl Sink for IncidentTable {
                 .number(measured.range.1)
                 .number_if(measured.ratio)
                 .number_if(measured.deviation)
-                .text(&self.names[usize::from(incident.column)])
+                .text(place.map_or("", |place| &self.names[place]))
                 .number(found.findings.threshold)
                 .text(&incident.evidence())
                 .end_row()?;
@@ -145,6 +159,7 @@ mod tests {
         };
         let mut table = IncidentTable::begin(&RunInfo {
             folder: &folder,
+            has_entities: false,
             columns: &["v".to_owned()],
             min_severity: Severity::High,
             csv_safe: false,
