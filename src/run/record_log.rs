@@ -69,9 +69,9 @@ impl RecordScanner<'_> {
             Ok(log) => Some(Outcome::Scanned(Box::new(log))),
             Err(_) if self.memory.stop().check().is_err() => None,
             Err(error) => {
-                let _ = self.state.discard(&source);
                 let error = error.at(source.path());
                 Some(Outcome::Failed {
+                    stale: self.state.stale(source.path()),
                     source: Some(source),
                     error,
                 })

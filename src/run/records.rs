@@ -84,7 +84,7 @@ pub(super) fn sort(sources: Vec<Source>, job: &Job) -> Sorted {
             Err(error) if is_something_else(&source, &error) && !job.search().strict => {
                 sorted.skipped.push(Skipped {
                     path: source.path().to_path_buf(),
-                    reason: error.message().to_owned(),
+                    reason: error.reason(),
                 });
             }
             Err(error) => {
@@ -149,11 +149,12 @@ fn recognise(source: &Source, job: &Job) -> Result<Option<format::RecordLog>> {
         year,
         last_month: Some(month),
     };
-    match open::open(source, &Watch::default(), job.read().max_bytes)? {
-        Opened::Text(text) => {
+    match open::open(source, &Watch::default(), job.read().max_bytes) {
+        Ok(Opened::Text(text)) => {
             format::recognise_records(text.head(), job.group().format.as_deref(), &options)
         }
-        Opened::Parquet(_) => Ok(None),
+        // What cannot be opened fails again where it is read, and is told there.
+        Ok(Opened::Parquet(_)) | Err(_) => Ok(None),
     }
 }
 

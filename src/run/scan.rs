@@ -13,7 +13,7 @@ use super::records::{self, RecordLog};
 use super::workers;
 use crate::config::Job;
 use crate::input::discover;
-use crate::input::{Location, Source};
+use crate::input::{Location, Skipped, Source};
 use crate::report::names::{self, Suffixes};
 use crate::report::outcome::Outcome;
 use crate::report::own_files::WrittenByIsoscan;
@@ -43,14 +43,12 @@ pub fn scan(
     let start = Instant::now();
     let options = job.output();
     let folder = &options.folder;
-    let mut found = discover::discover(job.inputs(), job.search(), folder, &WrittenByIsoscan, stop)?;
+    let mut found =
+        discover::discover(job.inputs(), job.search(), folder, &WrittenByIsoscan, stop)?;
     let sources = with_base_name(found.sources, options)?;
     refuse_overwriting(&sources, job)?;
     let mut sorted = records::sort(sources, job);
-    // What cannot be recognised fails where it is read, with the reason.
-    sorted
-        .series
-        .extend(sorted.failed.drain(..).map(|(source, _)| source));
+    let damaged = std::mem::take(&mut sorted.failed);
     sorted.series.sort();
     found.skipped.append(&mut sorted.skipped);
     let sources = Arc::new(sorted.series);
@@ -89,6 +87,13 @@ pub fn scan(
             error,
         })?;
     }
+    for (source, error) in damaged {
+        take(Outcome::Failed {
+            stale: state.stale(source.path()),
+            source: Some(source),
+            error,
+        })?;
+    }
     let stop = stop.for_one_run();
     let memory = Arc::new(Memory::new(job.row_memory(), folder).stopped_by(&stop));
     let mut left: Vec<String> = Vec::new();
@@ -116,7 +121,7 @@ pub fn scan(
     if left.is_empty() {
         state.prune(&known, &unopened)?;
     } else {
-        summary.interrupt(left);
+        summary.interrupt(left.iter().cloned());
     }
     let tables = names::TABLES.map(|name| folder.join(name));
     summary.stale = summary.totals.ok == 0 || !left.is_empty();

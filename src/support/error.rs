@@ -87,11 +87,6 @@ impl Error {
         self.kind
     }
 
-    /// What went wrong, without the path, the line and the cause.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-
     /// The path that the error is about, where there is one.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
