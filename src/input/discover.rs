@@ -118,7 +118,10 @@ pub(crate) fn discover(
 ///
 /// # Errors
 /// [`ErrorKind::Read`] where the list cannot be read.
-#[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "lists are given to the program"))]
+#[cfg_attr(
+    not(feature = "cli"),
+    expect(dead_code, reason = "lists are given to the program")
+)]
 pub(crate) fn read_list(list: &Path, nul_separated: bool) -> Result<Vec<PathBuf>> {
     let unreadable = |cause: io::Error| {
         Error::new(ErrorKind::Read, "the list of files cannot be read")

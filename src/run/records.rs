@@ -141,8 +141,16 @@ fn look(source: &Source, job: &Job) -> Result<Option<format::RecordLog>> {
     Ok(records)
 }
 
-/// The format of record logs that an input has, if it has one.
+/// The format of record logs that an input has, if it has one. Standard input and pipes are not looked into: what is
+/// read of them is gone.
 fn recognise(source: &Source, job: &Job) -> Result<Option<format::RecordLog>> {
+    let is_file = match &source.location {
+        Location::File(path) => std::fs::metadata(path).is_ok_and(|about| about.is_file()),
+        Location::StandardInput => false,
+    };
+    if !is_file {
+        return Ok(None);
+    }
     let (year, month) = last_change(source);
     let options = RecordOptions {
         zone: job.read().zone,
