@@ -20,9 +20,9 @@ pub fn run(args: &GenerateArgs) -> Result<u8> {
     let sink =
         |path: &Path, fill: &mut Fill<'_>| atomic::write(path, |file| fill(file)).map(|_| ());
     if args.sample {
-        for (path, labels) in generate::write_sample(&args.path, &sink)? {
+        for (path, events) in generate::write_sample(&args.path, &sink)? {
             let path = printable(&path.to_string_lossy());
-            say(&format!("{path}: {} events", labels.events.len()));
+            say(&format!("{path}: {events} events"));
         }
     } else if let Some(format) = args.records.format {
         record_log(args, format, &sink)?;

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Event, EventKind, EventPlan, Heartbeat, Labels, Sink, TrafficSpec, write_file};
+use super::records::{sample_log, write_log};
+use super::{Event, EventKind, EventPlan, Heartbeat, Sink, TrafficSpec, write_file};
 use crate::support::error::Result;
 
 /// One file of the sample data.
@@ -92,19 +93,22 @@ pub fn sample() -> Vec<SampleFile> {
     ]
 }
 
-/// Writes the sample data below `folder`, with labels, and returns the labels by path.
+/// Writes the sample data below `folder`, with labels: the files of [`sample`], and [`sample_log`] below `zeek`.
+/// Returns the path of each with the number of its events.
 ///
 /// # Errors
 /// Those of `sink`.
-pub fn write_sample(folder: &Path, sink: &Sink<'_>) -> Result<Vec<(PathBuf, Labels)>> {
-    sample()
-        .into_iter()
-        .map(|file| {
-            let path = folder.join(file.path);
-            let labels = write_file(file.spec, &path, sink)?;
-            Ok((path, labels))
-        })
-        .collect()
+pub fn write_sample(folder: &Path, sink: &Sink<'_>) -> Result<Vec<(PathBuf, usize)>> {
+    let mut written = Vec::new();
+    for file in sample() {
+        let path = folder.join(file.path);
+        let labels = write_file(file.spec, &path, sink)?;
+        written.push((path, labels.events.len()));
+    }
+    let path = folder.join("zeek");
+    let (_, labels) = write_log(sample_log(), &path, sink)?;
+    written.push((path, labels.events.len()));
+    Ok(written)
 }
 
 fn event(kind: EventKind, start_row: u64, rows: u64, magnitude: f64) -> Event {

@@ -432,6 +432,11 @@ fn an_error_of_the_sink_reaches_the_caller() {
 fn the_sample_is_small_and_labelled() {
     let files = collected(|sink| write_sample(Path::new("data"), sink).map(drop));
     let names: Vec<&str> = files.keys().map(|path| path.to_str().unwrap()).collect();
+    let (parts, names): (Vec<&str>, Vec<&str>) =
+        names.into_iter().partition(|name| name.ends_with(".log.gz"));
+    assert_eq!(parts.len(), 96);
+    let bytes_of_parts: usize = parts.iter().map(|name| files[Path::new(name)].len()).sum();
+    assert!(bytes_of_parts < 300_000, "{bytes_of_parts}");
     assert_eq!(
         names,
         [
@@ -443,6 +448,7 @@ fn the_sample_is_small_and_labelled() {
             "data/edge/router-02.labels.json",
             "data/network_traffic.csv",
             "data/network_traffic.labels.json",
+            "data/zeek/conn.labels.json",
         ]
     );
     assert!(files.values().all(|bytes| bytes.len() < 300_000));
