@@ -6,6 +6,7 @@
 
 mod chunk;
 mod key;
+mod labelled;
 mod read;
 mod sort;
 mod spill;
@@ -22,6 +23,7 @@ use crate::support::error::Result;
 
 pub use self::chunk::Chunk;
 pub use self::key::SeriesKey;
+pub use self::labelled::{LabelledRead, read_labelled};
 pub use self::read::{Ingested, read};
 
 /// The rows of one source, in time order; rows of equal time keep the order of the input.
