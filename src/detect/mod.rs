@@ -196,6 +196,25 @@ mod tests {
     }
 
     #[test]
+    fn zeros_are_found_where_traffic_is_never_near_zero() {
+        let auto = DetectOptions {
+            threshold: ThresholdRule::Auto,
+            ..DetectOptions::default()
+        };
+        // By day five times the traffic of the night, so that 0 is not far from the night on a linear scale.
+        let mut values: Vec<f64> = noise(8_064)
+            .iter()
+            .enumerate()
+            .map(|(row, noise)| noise * (3.0 + 2.0 * (row as f64 / 45.8).sin()))
+            .collect();
+        assert_eq!(found(&series(&values), &auto).anomalies.rows(), 0);
+        values[4_000..4_026].fill(0.0);
+        let findings = found(&series(&values), &auto);
+        assert_eq!(findings.anomalies.rows(), 26);
+        assert_eq!(findings.incidents[0].kind, Kind::Silence);
+    }
+
+    #[test]
     fn an_automatic_threshold_wants_enough_rows_to_see_a_tail() {
         let auto = DetectOptions {
             threshold: ThresholdRule::Auto,

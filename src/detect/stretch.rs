@@ -1,6 +1,6 @@
 //! Scores in (0, 1) on a scale without end, for their tail to be fitted on, and back.
 
-use super::tail;
+use super::tail::{self, Tail};
 
 /// How a detector's scores are stretched.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +19,8 @@ const MIN_DEPTH: f64 = 1.0 + 1e-9;
 const HALFWAY: f64 = 4.0;
 
 impl Stretch {
-    fn stretched(self, score: f64) -> f64 {
+    /// A score on the stretched scale.
+    pub(super) fn stretched(self, score: f64) -> f64 {
         match self {
             Self::Depth(average) => {
                 let depth = (-score.log2() * average).max(MIN_DEPTH);
@@ -29,7 +30,8 @@ impl Stretch {
         }
     }
 
-    fn squeezed(self, level: f64) -> f64 {
+    /// The score at a level of the stretched scale; 1 at infinity.
+    pub(super) fn squeezed(self, level: f64) -> f64 {
         match self {
             _ if level == f64::INFINITY => 1.0,
             Self::Depth(average) => (-(1.0 + (1.0 / level).ln_1p()) / average).exp2(),
@@ -40,12 +42,22 @@ impl Stretch {
     /// The score that ordinary rows exceed [`tail::RISK`] times in `rows` rows, from those of some; 1 where
     /// these are too few to tell.
     pub(super) fn extreme(self, scores: &[f64], rows: u64) -> f64 {
-        let mut sample: Vec<f64> = scores.iter().map(|&score| self.stretched(score)).collect();
+        self.squeezed(self.extreme_level(scores, rows))
+    }
+
+    /// The same on the stretched scale; infinity where there are too few rows to tell.
+    pub(super) fn extreme_level(self, scores: &[f64], rows: u64) -> f64 {
         let tail = match self {
             Self::Depth(_) => tail::ROWS,
             Self::Shape => tail::WINDOWS,
         };
-        self.squeezed(tail::extreme_level(&mut sample, rows, tail))
+        self.level_in(tail, scores, rows)
+    }
+
+    /// The same for another part of the scores than the detector's own.
+    pub(super) fn level_in(self, tail: Tail, scores: &[f64], rows: u64) -> f64 {
+        let mut sample: Vec<f64> = scores.iter().map(|&score| self.stretched(score)).collect();
+        tail::extreme_level(&mut sample, rows, tail)
     }
 }
 

@@ -35,6 +35,13 @@ pub(super) const WINDOWS: Tail = Tail {
     prior: 0.1,
 };
 
+/// Rows on the low side that are judged one by one: a service that was silent for hours leaves many.
+pub(super) const LOW_ROWS: Tail = Tail {
+    share: 0.1,
+    censored: 0.5,
+    prior: 0.2,
+};
+
 /// Where rows tie, more of them are taken; but never more than half.
 const MAX_TAIL: f64 = 0.5;
 /// Fewer peaks than this, the censored ones apart, say nothing.

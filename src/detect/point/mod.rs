@@ -12,16 +12,14 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use self::grown::{GrownModel, GrownScores};
-use self::inclusive::InclusiveScores;
+use self::inclusive::{InclusiveModel, InclusiveScores};
 use self::infinite::InfiniteScores;
 use super::baseline::Baseline;
 use super::row_scores::{AutoThreshold, RowScores, drawn_rows};
 use super::stretch::Stretch;
 use super::threshold::Contamination;
 use crate::forest::depth::average_depth;
-use crate::forest::{
-    ForestParams, InclusiveForest, InfiniteForest, MultivariateForest, SamplePlan,
-};
+use crate::forest::{ForestParams, InfiniteForest, MultivariateForest, SamplePlan};
 use crate::series::Series;
 use crate::support::error::Result;
 
@@ -69,7 +67,7 @@ pub(super) enum ValueModel {
     Infinite(Arc<InfiniteForest>),
     /// Infinitely many that hold the row that is judged: they tell distances beyond the sample, which an
     /// automatic threshold needs.
-    Inclusive(Arc<InclusiveForest>),
+    Inclusive(Arc<InclusiveModel>),
 }
 
 impl ValueModel {
@@ -91,7 +89,9 @@ impl ValueModel {
     /// # Errors
     /// As [`fit`](Self::fit).
     pub(super) fn fit_for_auto_threshold(series: &Series, params: &ForestParams) -> Result<Self> {
-        Ok(Self::Inclusive(Arc::new(inclusive::fit(series, params)?)))
+        Ok(Self::Inclusive(Arc::new(InclusiveModel::fit(
+            series, params,
+        )?)))
     }
 
     /// The score of every row of `series`, as a function of its value. Reads the rows once to count how many
@@ -103,7 +103,7 @@ impl ValueModel {
         Ok(match self {
             Self::Grown(model) => Box::new(GrownScores::new(model, series, seed)?),
             Self::Infinite(forest) => Box::new(InfiniteScores::new(forest, series, seed)?),
-            Self::Inclusive(forest) => Box::new(InclusiveScores::new(forest, series, seed)?),
+            Self::Inclusive(model) => Box::new(InclusiveScores::new(model, series, seed)?),
         })
     }
 }
