@@ -112,6 +112,18 @@ pub(crate) fn judged_measures(log: &GroupedLog, options: &GroupOptions, by: &By)
     found
 }
 
+/// Names of the measures by which any series of a log are judged, in the order of a table's columns.
+pub(crate) fn judged_columns(log: &GroupedLog, options: &GroupOptions) -> Vec<String> {
+    let keys = log.keys.iter();
+    let judged: Vec<Measure> = keys
+        .flat_map(|key| judged_measures(log, options, &key.by))
+        .collect();
+    let all = Measure::all(log.family).iter();
+    all.filter(|measure| judged.contains(measure))
+        .map(|measure| measure.name().to_owned())
+        .collect()
+}
+
 /// The entities of each key that are judged, with their days, and the spans in which the exporter lost records.
 type Survey = (Vec<HashMap<Vec<u8>, BTreeSet<i64>>>, Vec<(i64, i64)>);
 

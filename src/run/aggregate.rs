@@ -74,6 +74,11 @@ pub fn aggregate(job: &Job, output: &Path, stop: &CancelToken) -> Result<Aggrega
     result
         .failed
         .extend(sorted.failed.into_iter().map(|(_, error)| error));
+    for source in sorted.tables {
+        let text = "it is a table of series already: 'isoscan scan' sums several";
+        let error = Error::new(ErrorKind::Unsupported, text);
+        result.failed.push(error.at(source.path()));
+    }
     for source in sorted.series {
         let text = "it holds no records: only record logs can be aggregated";
         result

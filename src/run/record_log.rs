@@ -81,7 +81,7 @@ impl RecordScanner<'_> {
 
     fn scan(&self, log: RecordLog, source: &Source) -> Result<ScannedLog> {
         let start = Instant::now();
-        let (options, detect) = (self.job.group(), self.job.detect_records());
+        let options = self.job.group();
         let (grouped, parts) = group_log(
             log.name,
             log.parts,
@@ -90,9 +90,24 @@ impl RecordScanner<'_> {
             self.job.workers(),
             &self.memory,
         )?;
-        let (series, staging, selection) = self.judge(&grouped, source)?;
+        let judged = self.judge(&grouped, source)?;
+        let parts = parts.into_iter().map(part_of).collect();
+        self.finish(source, log.form, parts, judged, start)
+    }
+
+    /// Puts together what was read and found of a log, and gives its outputs their names.
+    fn finish(
+        &self,
+        source: &Source,
+        form: String,
+        parts: Vec<RecordPart>,
+        judged: (Vec<SeriesResult>, Staging, Selection),
+        start: Instant,
+    ) -> Result<ScannedLog> {
+        let detect = self.job.detect_records();
+        let (series, staging, selection) = judged;
         let mut records = RecordsRead {
-            parts: parts.into_iter().map(part_of).collect(),
+            parts,
             far_off: selection.span.far_off,
             entities: selection
                 .entities
@@ -106,7 +121,7 @@ impl RecordScanner<'_> {
         notices(&selection, &series, &mut records);
         let mut scanned = ScannedLog {
             source: source.clone(),
-            form: log.form,
+            form,
             dropped: Default::default(),
             bytes: records.parts.iter().map(|part| part.bytes).sum(),
             series,
@@ -129,6 +144,58 @@ impl RecordScanner<'_> {
             .state
             .commit(source, marks, None, &scanned, staged, &withheld)?;
         Ok(scanned)
+    }
+
+    /// What became of the logs in tables of series, which were summed; `None` of a log where the run was stopped.
+    pub(super) fn table_outcomes(
+        &self,
+        tables: &[Source],
+        logs: Vec<GroupedLog>,
+    ) -> Vec<(Source, Option<Outcome>)> {
+        let mut parts: Vec<RecordPart> = tables
+            .iter()
+            .map(|table| RecordPart {
+                path: table.name(),
+                ..RecordPart::default()
+            })
+            .collect();
+        let mut outcomes = Vec::new();
+        for log in logs {
+            let source = Source {
+                location: Location::File(PathBuf::from(&log.name)),
+                output_stem: PathBuf::from(safe_stem(&log.name)),
+                is_named: true,
+            };
+            // Tables may hold parts of any of the logs: they are inputs of the first.
+            let parts = std::mem::take(&mut parts);
+            let outcome = match panics::guarded(|| self.scan_table_log(&log, parts, &source)) {
+                Ok(scanned) => Some(Outcome::Scanned(Box::new(scanned))),
+                Err(_) if self.memory.stop().check().is_err() => None,
+                Err(error) => Some(Outcome::Failed {
+                    stale: self.state.stale(source.path()),
+                    source: Some(source.clone()),
+                    error: error.at(source.path()),
+                }),
+            };
+            outcomes.push((source, outcome));
+        }
+        outcomes
+    }
+
+    fn scan_table_log(
+        &self,
+        log: &GroupedLog,
+        mut parts: Vec<RecordPart>,
+        source: &Source,
+    ) -> Result<ScannedLog> {
+        let start = Instant::now();
+        let (series, staging, selection) = self.judge(log, source)?;
+        let records: u64 = log.runs().days().values().map(|day| day.records).sum();
+        if let Some(part) = parts.first_mut() {
+            part.records = records;
+        }
+        let form = "table of series".to_owned();
+        self.finish(source, form, parts, (series, staging, selection), start)
     }
 
     /// Judges all series of a log, and makes the outputs of the whole and of the worst entities.
@@ -232,6 +299,25 @@ impl RecordScanner<'_> {
             found: Arc::new(found),
             series,
         }))
+    }
+}
+
+/// A log's name as the stem of its outputs.
+fn safe_stem(name: &str) -> String {
+    let name = name.strip_suffix(".log").unwrap_or(name);
+    let safe = |c: char| {
+        if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') {
+            c
+        } else {
+            '_'
+        }
+    };
+    let stem: String = name.chars().map(safe).collect();
+    let stem = stem.trim_start_matches(['.', '_']);
+    if stem.is_empty() {
+        "log".to_owned()
+    } else {
+        stem.to_owned()
     }
 }
 

@@ -7,6 +7,7 @@ use crate::config::Job;
 use crate::format;
 use crate::format::record::RecordOptions;
 use crate::group::intake::Part;
+use crate::group::table::read::is_table_of_series;
 use crate::group::{By, GroupOptions, Measure};
 use crate::input::candidates::is_table_name;
 use crate::input::logs::{Join, into_logs};
@@ -55,6 +56,8 @@ impl RecordLog {
 pub(super) struct Sorted {
     /// Logs of records, sorted by name.
     pub(super) logs: Vec<RecordLog>,
+    /// Tables of series that `isoscan aggregate` made.
+    pub(super) tables: Vec<Source>,
     /// Tables with a time and numbers.
     pub(super) series: Vec<Source>,
     /// What cannot be read.
@@ -73,6 +76,10 @@ pub(super) fn sort(sources: Vec<Source>, job: &Job) -> Sorted {
     let mut sorted = Sorted::default();
     let mut recognised: HashMap<Source, format::RecordLog> = HashMap::new();
     for source in sources {
+        if is_regular_file(&source) && is_table_of_series(source.path()) {
+            sorted.tables.push(source);
+            continue;
+        }
         match look(&source, job) {
             Ok(Some(log)) => {
                 if let Some(notice) = log.layout.notice() {
@@ -144,11 +151,7 @@ fn look(source: &Source, job: &Job) -> Result<Option<format::RecordLog>> {
 /// The format of record logs that an input has, if it has one. Standard input and pipes are not looked into: what is
 /// read of them is gone.
 fn recognise(source: &Source, job: &Job) -> Result<Option<format::RecordLog>> {
-    let is_file = match &source.location {
-        Location::File(path) => std::fs::metadata(path).is_ok_and(|about| about.is_file()),
-        Location::StandardInput => false,
-    };
-    if !is_file {
+    if !is_regular_file(source) {
         return Ok(None);
     }
     let (year, month) = last_change(source);
@@ -163,6 +166,13 @@ fn recognise(source: &Source, job: &Job) -> Result<Option<format::RecordLog>> {
         }
         // What cannot be opened fails again where it is read, and is told there.
         Ok(Opened::Parquet(_)) | Err(_) => Ok(None),
+    }
+}
+
+fn is_regular_file(source: &Source) -> bool {
+    match &source.location {
+        Location::File(path) => std::fs::metadata(path).is_ok_and(|about| about.is_file()),
+        Location::StandardInput => false,
     }
 }
 

@@ -12,6 +12,9 @@ use super::record_log::{self, RecordScanner};
 use super::records::{self, RecordLog};
 use super::workers;
 use crate::config::Job;
+use crate::group::log::GroupedLog;
+use crate::group::select::judged_columns;
+use crate::group::table::read::read_tables;
 use crate::input::discover;
 use crate::input::{Location, Skipped, Source};
 use crate::report::names::{self, Suffixes};
@@ -52,12 +55,23 @@ pub fn scan(
     sorted.series.sort();
     found.skipped.append(&mut sorted.skipped);
     let sources = Arc::new(sorted.series);
+    let stop = stop.for_one_run();
+    let memory = Arc::new(Memory::new(job.row_memory(), folder).stopped_by(&stop));
     atomic::prepare_folder(folder)?;
     let state = Arc::new(State::open(folder, job.prune())?);
+    let paths: Vec<&Path> = sorted.tables.iter().map(Source::path).collect();
+    let table_logs = match read_tables(&paths, &memory) {
+        Ok(logs) => logs,
+        Err(error) => {
+            // Tables are summed: what is wrong with one is wrong with their sum.
+            found.failed.push(error);
+            Vec::new()
+        }
+    };
     let mut sinks = report::sinks(&RunInfo {
         folder,
-        columns: &value_columns(job, &sources, &sorted.logs),
-        has_entities: !sorted.logs.is_empty(),
+        columns: &value_columns(job, &sources, &sorted.logs, &table_logs),
+        has_entities: !sorted.logs.is_empty() || !table_logs.is_empty(),
         min_severity: options.min_severity,
         csv_safe: options.csv_safe,
     })?;
@@ -94,8 +108,6 @@ pub fn scan(
             error,
         })?;
     }
-    let stop = stop.for_one_run();
-    let memory = Arc::new(Memory::new(job.row_memory(), folder).stopped_by(&stop));
     let mut left: Vec<String> = Vec::new();
     let mut known: Vec<Source> = sources.to_vec();
     let records = RecordScanner {
@@ -110,6 +122,13 @@ pub fn scan(
             Some(outcome) => take(outcome)?,
             None => left.extend(parts),
         }
+    }
+    for (source, outcome) in records.table_outcomes(&sorted.tables, table_logs) {
+        match outcome {
+            Some(outcome) => take(outcome)?,
+            None => left.push(source.name()),
+        }
+        known.push(source);
     }
     let scanner = LogScanner::new(job, sources.len(), memory, Arc::clone(&state));
     let logs = Arc::clone(&sources);
@@ -147,16 +166,23 @@ pub fn scan(
 }
 
 /// The value columns of all series of a run: those of series files, then the measures of record logs.
-fn value_columns(job: &Job, series: &[Source], logs: &[RecordLog]) -> Vec<String> {
+fn value_columns(
+    job: &Job,
+    series: &[Source],
+    logs: &[RecordLog],
+    tables: &[GroupedLog],
+) -> Vec<String> {
     let mut columns = Vec::new();
-    if !series.is_empty() || logs.is_empty() {
+    if !series.is_empty() || (logs.is_empty() && tables.is_empty()) {
         columns.extend(job.read().value_columns.iter().cloned());
     }
-    for log in logs {
-        for name in log.judged_columns(job.group()) {
-            if !columns.contains(&name) {
-                columns.push(name);
-            }
+    let of_logs = logs.iter().flat_map(|log| log.judged_columns(job.group()));
+    let of_tables = tables
+        .iter()
+        .flat_map(|log| judged_columns(log, job.group()));
+    for name in of_logs.chain(of_tables) {
+        if !columns.contains(&name) {
+            columns.push(name);
         }
     }
     columns

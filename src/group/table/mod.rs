@@ -6,6 +6,7 @@
 
 mod csv;
 mod parquet;
+pub(crate) mod read;
 
 use std::path::{Path, PathBuf};
 
