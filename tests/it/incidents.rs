@@ -214,12 +214,12 @@ fn fallbacks_are_told_on_standard_error_and_in_the_summary() {
         (
             "context",
             "short.csv",
-            "40 rows are too few for the context detector (207 are needed): no anomalies",
+            "40 rows are too few for the context detector (250 are needed): no anomalies",
         ),
         (
             "context",
             "same.csv",
-            "most timestamps coincide: rows are compared with the 128 before them",
+            "most timestamps coincide: rows are compared with the 64 before them",
         ),
     ] {
         let run = work
