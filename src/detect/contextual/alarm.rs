@@ -87,8 +87,8 @@ mod tests {
                 filter.clone().push(rarity)
             })
         };
-        // Just as rare: once the bar no longer stands, after an hour.
-        assert_eq!(rows_until(1.0, &filter), Some(12));
+        // Just as rare: the thirteenth row, once the bar has stood for an hour.
+        assert_eq!(rows_until(1.0, &filter), Some(11));
         assert!(rows_until(0.0, &filter) > Some(36));
     }
 

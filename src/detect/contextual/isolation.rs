@@ -37,7 +37,7 @@ pub(super) struct Isolation {
 impl Isolation {
     pub(super) fn new() -> Self {
         Self {
-            first: Vec::new(),
+            first: Vec::with_capacity(WARM_UP),
             low: 0.0,
             width: 0.0,
             counts: [0; BINS],

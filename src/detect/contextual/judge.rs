@@ -138,7 +138,10 @@ impl Judge {
                 level: rate(1.0, rows_per_hour, 6.0),
                 hour: rate(1.0, rows_per_hour, 4.0),
                 roughness: rate(1.0, rows_per_hour, 8.0),
-                hours: [rate(3.0, rows_per_hour, 8.0), rate(8.0, rows_per_hour, 12.0)],
+                hours: [
+                    rate(3.0, rows_per_hour, 8.0),
+                    rate(8.0, rows_per_hour, 12.0),
+                ],
             },
             unit: if unit > 0.0 { unit } else { 1.0 },
             linear: negative * 50 > rows.len(),
@@ -211,6 +214,7 @@ impl Judge {
             f64::NAN
         };
         let medians = [outlook.same_kind, outlook.any_kind];
+        let first_of_its_kind = medians[0].is_none() && medians[1].is_some();
         let best = self.best_of(medians);
         let (center, level) = match best {
             Some((number, median)) => (median, self.predictions[number].level),
@@ -247,6 +251,8 @@ impl Judge {
                 ..Verdict::unjudged(value)
             };
         }
+        // The first Saturday is not held against working days.
+        let short = if first_of_its_kind { 0.0 } else { short };
         let rarity = combined(novelty, short, three.max(eight), rough);
         if rarity > MAX_NOVELTY_RARITY {
             self.exclusion.alarm();

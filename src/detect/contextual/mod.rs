@@ -18,8 +18,8 @@
 //! threshold. [`alarm`] tells one event once. Rows of an incident are left out of the history ([`exclusion`]).
 //!
 //! The first day is not judged, nor the 200 rows after it. Of days with a thousand rows and more the first is
-//! held against the median of the 64 rows before each row, as are series that have no days. The first day of
-//! its kind is not judged over hours.
+//! held against the median of the 64 rows before each row, as are series that have no days. Of the
+//! first weekend, and of working days after a weekend that came first, only novelty is told on the first day.
 //!
 //! The step of time is the median of the first 50; rows are placed by their clock, so that gaps and repeated
 //! times do no harm.
