@@ -432,8 +432,9 @@ fn an_error_of_the_sink_reaches_the_caller() {
 fn the_sample_is_small_and_labelled() {
     let files = collected(|sink| write_sample(Path::new("data"), sink).map(drop));
     let names: Vec<&str> = files.keys().map(|path| path.to_str().unwrap()).collect();
-    let (parts, names): (Vec<&str>, Vec<&str>) =
-        names.into_iter().partition(|name| name.ends_with(".log.gz"));
+    let (parts, names): (Vec<&str>, Vec<&str>) = names
+        .into_iter()
+        .partition(|name| name.ends_with(".log.gz"));
     assert_eq!(parts.len(), 96);
     let bytes_of_parts: usize = parts.iter().map(|name| files[Path::new(name)].len()).sum();
     assert!(bytes_of_parts < 300_000, "{bytes_of_parts}");

@@ -16,7 +16,7 @@ use crate::group::log::GroupedLog;
 use crate::group::select::judged_columns;
 use crate::group::table::read::read_tables;
 use crate::input::discover;
-use crate::input::{Location, Skipped, Source};
+use crate::input::{Location, Source};
 use crate::report::names::{self, Suffixes};
 use crate::report::outcome::Outcome;
 use crate::report::own_files::WrittenByIsoscan;

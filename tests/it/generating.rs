@@ -193,7 +193,10 @@ fn the_sample_that_ships_is_made_again_byte_for_byte_and_scanned_without_a_compl
     let run = work.run("scan data").ends(0);
     assert_eq!(
         run.said()[..2],
-        ["files         100 scanned, 5 skipped", "rows          25,716"]
+        [
+            "files         100 scanned, 5 skipped",
+            "rows          25,716"
+        ]
     );
     let graph = work.bytes("output/network_traffic_graph_0.01.png");
     assert!(graph.starts_with(b"\x89PNG"));

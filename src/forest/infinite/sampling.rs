@@ -47,11 +47,6 @@ impl Samples {
         }
     }
 
-    /// How many samples there are.
-    pub(super) fn count(&self) -> usize {
-        self.count
-    }
-
     /// The ranks of all samples, one sample after the other, each ascending.
     pub(super) fn draw(&self, seed: u64) -> Vec<u32> {
         let mut ranks = vec![0; self.count * self.size];
@@ -92,7 +87,7 @@ mod tests {
         for rank in samples.draw(5) {
             served[rank as usize] += 1;
         }
-        assert_eq!(samples.count(), 16);
+        assert_eq!(samples.count, 16);
         assert_eq!(served.iter().sum::<u32>(), 16 * 256);
         // The bounds of strata of whole rows may shift by one row in some samples.
         assert!(
@@ -119,7 +114,7 @@ mod tests {
             let size = 1 + (share * (rows.min(300) - 1) as f64) as usize;
             let samples = Samples::new(rows, size);
             let ranks = samples.draw(seed);
-            prop_assert_eq!(ranks.len(), samples.count() * size);
+            prop_assert_eq!(ranks.len(), samples.count * size);
             for sample in ranks.chunks(size) {
                 prop_assert!(sample.is_sorted_by(|a, b| a < b));
                 prop_assert!((sample[size - 1] as usize) < rows);
