@@ -81,6 +81,53 @@ def work_isotree(path, out, threads):
     return {"seconds": time.perf_counter() - start}
 
 
+def zeek_columns(path):
+    """Names of the columns of a Zeek log, and the lines above the first row."""
+    lines = 0
+    with open(path) as file:
+        for line in file:
+            if not line.startswith("#"):
+                break
+            lines += 1
+            if line.startswith("#fields"):
+                names = line.rstrip("\n").split("\t")[1:]
+    return names, lines
+
+
+def work_polars_group(path, _out, _threads):
+    """The bare group by of bucket and host, two sums and a count, of a Zeek connection log."""
+    import polars as pl
+
+    names, lines = zeek_columns(path)
+    start = time.perf_counter()
+    frame = (
+        pl.scan_csv(path, separator="\t", skip_rows=lines, has_header=False, new_columns=names,
+                    null_values="-", comment_prefix="#", quote_char=None, infer_schema_length=10_000)
+        .group_by(
+            (pl.col("ts") // 300).alias("bucket"), pl.col("id.orig_h"))
+        .agg(pl.col("orig_ip_bytes").sum(), pl.col("resp_ip_bytes").sum(), pl.len())
+        .collect()
+    )
+    return {"work": time.perf_counter() - start, "version": pl.__version__, "rows": frame.height}
+
+
+def work_duckdb_group(path, _out, threads):
+    """The same by DuckDB."""
+    import duckdb
+
+    names, lines = zeek_columns(path)
+    kinds = {"ts": "DOUBLE", "orig_ip_bytes": "UBIGINT", "resp_ip_bytes": "UBIGINT"}
+    columns = ", ".join(f"'{name}': '{kinds.get(name, 'VARCHAR')}'" for name in names)
+    start = time.perf_counter()
+    connection = duckdb.connect(config={"threads": threads})
+    rows = connection.execute(
+        f"""SELECT ts // 300 AS bucket, "id.orig_h", sum(orig_ip_bytes), sum(resp_ip_bytes), count(*)
+        FROM read_csv('{path}', delim='\t', header=false, skip={lines}, nullstr='-', quote='', escape='',
+                      comment='#', columns={{{columns}}}) GROUP BY ALL"""
+    ).fetchnumpy()
+    return {"work": time.perf_counter() - start, "version": duckdb.__version__, "rows": len(rows["bucket"])}
+
+
 def traffic(rows, columns):
     """Seeded rows for the forests: ordinary ones, and one in a hundred far out; with labels."""
     import numpy as np
@@ -124,6 +171,8 @@ WORKERS = {
     "original": work_original,
     "isotree": work_isotree,
     "polars read": work_polars_read,
+    "polars group by": work_polars_group,
+    "duckdb group by": work_duckdb_group,
     "scikit-learn, 1 million values": work_sklearn_line,
     "isotree, 1 million values": work_isotree_line,
 }
@@ -235,6 +284,31 @@ def forests(args, threads):
     return lines
 
 
+def compare_logs(args, threads):
+    """Record logs: isoscan's table and its whole scan against the bare group by."""
+    path, isoscan = args.logs, args.isoscan
+    times = {}
+    with tempfile.TemporaryDirectory() as folder:
+        table, out = Path(folder) / "table.parquet", Path(folder) / "out"
+        contenders = {
+            "polars group by": lambda: worker("polars group by", path, table, threads),
+            "duckdb group by": lambda: worker("duckdb group by", path, table, threads),
+            "isoscan aggregate": lambda: run(
+                [isoscan, "aggregate", path, "--by", "src", "--every", "5m", "-q", "-o", table]),
+            "isoscan scan": lambda: run([isoscan, "scan", path, "-q", "-o", out]),
+        }
+        for _ in range(args.rounds):
+            for name, contender in contenders.items():
+                times.setdefault(name, []).append(contender())
+    fastest = min(statistics.median(t["wall"] for t in times[name]) for name in ("polars group by", "duckdb group by"))
+    print(f"{path}: {Path(path).stat().st_size / 1e6:.0f} MB, {threads} threads, {args.rounds} rounds\n")
+    print("| contender | wall seconds (range) | of the faster group by | peak MiB |\n| --- | --- | --- | --- |")
+    for name, results in times.items():
+        walls = [result["wall"] for result in results]
+        peak = max(result["peak"] for result in results)
+        print(f"| {name} | {spread(walls)} | {statistics.median(walls) / fastest:.2f} | {peak:.0f} |")
+
+
 def main():
     if sys.argv[1:2] == ["--worker"]:
         name, path, out, threads = sys.argv[2:6]
@@ -249,7 +323,12 @@ def main():
     target = os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target")
     parser.add_argument("--isoscan", default=Path(target) / "release" / "isoscan")
     parser.add_argument("--markdown", help="write the table to this file")
-    compare(parser.parse_args())
+    parser.add_argument("--logs", metavar="FILE", help="compare on this Zeek connection log (TSV, unpacked) alone")
+    args = parser.parse_args()
+    if args.logs:
+        compare_logs(args, len(os.sched_getaffinity(0)))
+    else:
+        compare(args)
 
 
 if __name__ == "__main__":

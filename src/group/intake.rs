@@ -487,3 +487,219 @@ impl RecordSink for Filling<'_> {
         self.chunk.unknown.push((start_us, end_us));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::format::{Zone, recognise_records, record::RecordOptions};
+    use crate::group::log::{GroupedLog, group_log};
+    use crate::group::{GroupOptions, Measure};
+    use crate::input::Location;
+    use crate::runtime::memory::Memory;
+
+    const HEAD: &str = "#separator \\x09\n#unset_field\t-\n#path\tconn\n#fields\tts\tuid\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tduration\torig_ip_bytes\tresp_ip_bytes\torig_pkts\tresp_pkts\tconn_state\n";
+
+    /// A connection of host `src` with host `dst`, which starts at `start` and lasts `duration` seconds.
+    fn row(uid: u32, start: u32, src: u8, dst: u8, duration: u32, bytes: u64) -> String {
+        format!(
+            "{}.0\tC{uid}\t192.0.2.{src}\t4000\t198.51.100.{dst}\t443\ttcp\t{duration}.0\t{bytes}\t7\t2\t1\tSF\n",
+            1_772_409_600 + start
+        )
+    }
+
+    /// What each entity has in each bucket: key, entity, bucket's start in seconds, flows, bytes out, bytes in, peers.
+    type Line = (String, String, i64, u64, u64, u64, u64);
+
+    fn grouped(name: &str, parts: &[String], workers: usize, limit: u64) -> (GroupedLog, u64) {
+        let folder =
+            std::env::temp_dir().join(format!("isoscan-intake-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let options = RecordOptions {
+            zone: Zone::default(),
+            year: 2026,
+            last_month: None,
+        };
+        let parts = parts.iter().enumerate().map(|(number, rows)| {
+            let text = HEAD.to_owned() + rows;
+            let path = folder.join(format!("{number}.log"));
+            std::fs::write(&path, &text).unwrap();
+            let log = recognise_records(text.as_bytes(), None, &options)
+                .unwrap()
+                .unwrap();
+            Part {
+                source: Source {
+                    location: Location::File(path),
+                    output_stem: PathBuf::from("x"),
+                    is_named: true,
+                },
+                layout: log.layout,
+            }
+        });
+        let parts = parts.collect();
+        let memory = Arc::new(Memory::new(limit, std::env::temp_dir()));
+        let options = GroupOptions::default();
+        let (log, outcomes) =
+            group_log("log".into(), parts, &options, None, workers, &memory).unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+        let repeated = outcomes
+            .iter()
+            .map(|part| part.report.as_ref().unwrap().repeated)
+            .sum();
+        (log, repeated)
+    }
+
+    fn lines_of(log: &GroupedLog) -> Vec<Line> {
+        let mut lines = Vec::new();
+        log.for_each(|unit| {
+            let key = &log.keys[unit.key];
+            for cell in &unit.cells {
+                lines.push((
+                    key.by.name(),
+                    String::from_utf8(unit.entity.clone()).unwrap(),
+                    cell.bucket * key.every_us / 1_000_000 - 1_772_409_600,
+                    cell.value(Measure::Flows),
+                    cell.value(Measure::BytesOut),
+                    cell.value(Measure::BytesIn),
+                    cell.value(Measure::Peers),
+                ));
+            }
+            Ok(())
+        })
+        .unwrap();
+        lines
+    }
+
+    #[test]
+    fn amounts_are_spread_in_whole_units_and_counts_stay_at_the_start() {
+        let (log, _) = grouped("spread", &[row(1, 200, 1, 9, 400, 11)], 1, u64::MAX);
+        let total: Vec<Line> = lines_of(&log)
+            .into_iter()
+            .filter(|l| l.0 == "total")
+            .collect();
+        let line = |start, flows, out, back, peers| {
+            (
+                "total".to_owned(),
+                String::new(),
+                start,
+                flows,
+                out,
+                back,
+                peers,
+            )
+        };
+        // A quarter of the time lies in the first bucket and the rest in the second: 11 / 4 and 7 / 4, rounded down.
+        assert_eq!(total, [line(0, 1, 2, 1, 1), line(300, 0, 9, 6, 0)]);
+    }
+
+    #[test]
+    fn out_and_in_are_those_of_the_entity() {
+        let (log, _) = grouped("sides", &[row(1, 0, 1, 9, 0, 11)], 1, u64::MAX);
+        let of = |by: &str| {
+            lines_of(&log)
+                .into_iter()
+                .find(|line| line.0 == by)
+                .unwrap()
+        };
+        assert_eq!(
+            (of("src").1.as_str(), of("src").4, of("src").5),
+            ("192.0.2.1", 11, 7)
+        );
+        assert_eq!(
+            (of("dst").1.as_str(), of("dst").4, of("dst").5),
+            ("198.51.100.9", 7, 11)
+        );
+    }
+
+    #[test]
+    fn a_flow_that_one_input_reports_twice_counts_once() {
+        let twice = row(1, 0, 1, 9, 0, 11) + &row(1, 0, 1, 9, 0, 11);
+        let (log, repeated) = grouped(
+            "twice",
+            &[twice.clone(), row(1, 0, 1, 9, 0, 11)],
+            2,
+            u64::MAX,
+        );
+        let total = lines_of(&log)
+            .into_iter()
+            .find(|line| line.0 == "total")
+            .unwrap();
+        // The other input is another witness: no split may change a sum.
+        assert_eq!((repeated, total.3, total.4), (1, 2, 22));
+    }
+
+    #[test]
+    fn order_split_workers_and_memory_change_nothing() {
+        let rows: Vec<String> = (0..600u32)
+            .map(|n| {
+                row(
+                    n,
+                    n * 7919 % 90_000,
+                    (n % 13) as u8,
+                    (n % 31) as u8,
+                    n % 2000,
+                    u64::from(n * n),
+                )
+            })
+            .collect();
+        let whole = lines_of(&grouped("whole", &[rows.concat()], 1, u64::MAX).0);
+        let mut parts: Vec<String> = rows.chunks(70).map(|part| part.concat()).collect();
+        parts.reverse();
+        assert_eq!(lines_of(&grouped("split", &parts, 3, u64::MAX).0), whole);
+        assert_eq!(lines_of(&grouped("spilled", &parts, 2, 0).0), whole);
+    }
+
+    #[test]
+    fn a_part_that_fails_costs_only_itself() {
+        let bad = "not a row\n".repeat(5);
+        let parts = [row(1, 0, 1, 9, 0, 11), row(2, 0, 1, 9, 0, 11) + &bad];
+        let folder =
+            std::env::temp_dir().join(format!("isoscan-intake-{}-bad", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let options = RecordOptions {
+            zone: Zone::default(),
+            year: 2026,
+            last_month: None,
+        };
+        let parts = parts.iter().enumerate().map(|(number, rows)| {
+            let text = HEAD.to_owned() + rows;
+            let path = folder.join(format!("{number}.log"));
+            std::fs::write(&path, &text).unwrap();
+            let head = (HEAD.to_owned() + &row(1, 0, 1, 9, 0, 11)).into_bytes();
+            Part {
+                source: Source {
+                    location: Location::File(path),
+                    output_stem: PathBuf::from("x"),
+                    is_named: true,
+                },
+                layout: recognise_records(&head, None, &options)
+                    .unwrap()
+                    .unwrap()
+                    .layout,
+            }
+        });
+        let parts = parts.collect();
+        let memory = Arc::new(Memory::unlimited());
+        let (log, outcomes) = group_log(
+            "log".into(),
+            parts,
+            &GroupOptions::default(),
+            None,
+            2,
+            &memory,
+        )
+        .unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+        let error = outcomes[1].report.as_ref().unwrap_err().to_string();
+        assert!(
+            error.contains("5 of 6 lines do not fit, more than --max-dropped 0.2 allows"),
+            "{error}"
+        );
+        let total = lines_of(&log)
+            .into_iter()
+            .find(|line| line.0 == "total")
+            .unwrap();
+        assert_eq!((total.3, total.4), (1, 11));
+    }
+}

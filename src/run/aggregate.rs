@@ -81,9 +81,12 @@ pub fn aggregate(job: &Job, output: &Path, stop: &CancelToken) -> Result<Aggrega
     }
     for source in sorted.series {
         let text = "it holds no records: only record logs can be aggregated";
-        result
-            .failed
-            .push(Error::new(ErrorKind::Unsupported, text).at(source.path()));
+        if source.is_named {
+            let error = Error::new(ErrorKind::Unsupported, text);
+            result.failed.push(error.at(source.path()));
+        } else {
+            result.skipped.push((source.name(), text.to_owned()));
+        }
     }
     if sorted.logs.is_empty() {
         return match result.failed.into_iter().next() {

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{Cursor, Read, Seek};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
 use polars::prelude::*;
-use polars_parquet::read::read_metadata;
 
 use super::{FRONT, VERSION};
 use crate::format::record::Family;
@@ -26,6 +25,8 @@ use crate::support::error::{Error, ErrorKind, Result, quoted};
 const CSV_MARK: &[u8] = b"# isoscan table ";
 /// Name of the table's version in parquet metadata.
 const VERSION_KEY: &str = "isoscan.table";
+/// A larger footer is not searched: that of a table of series is small.
+const MAX_FOOTER: u64 = 16 << 20;
 
 /// Whether the file at `path` is a table of series, by its first words or its metadata.
 pub(crate) fn is_table_of_series(path: &Path) -> bool {
@@ -39,13 +40,27 @@ pub(crate) fn is_table_of_series(path: &Path) -> bool {
     if !start.starts_with(b"PAR1") {
         return start == CSV_MARK;
     }
-    let is_marked = || {
-        let metadata = read_metadata(&mut file).ok()?;
-        let pairs = metadata.key_value_metadata.as_ref()?;
-        Some(pairs.iter().any(|pair| pair.key == VERSION_KEY))
+    is_marked(&mut file).unwrap_or(false)
+}
+
+/// Whether the footer of a parquet file names the table's version. The footer is searched, not parsed: this is asked of
+/// every parquet file, whoever wrote it.
+fn is_marked(file: &mut File) -> std::io::Result<bool> {
+    let size = file.seek(SeekFrom::End(0))?;
+    let Some(tail) = size.checked_sub(8) else {
+        return Ok(false);
     };
-    let found = caught(is_marked);
-    matches!(found, Ok(Some(true)))
+    file.seek(SeekFrom::Start(tail))?;
+    let mut length = [0; 4];
+    file.read_exact(&mut length)?;
+    let length = u64::from(u32::from_le_bytes(length));
+    if length > tail.min(MAX_FOOTER) {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::Start(tail - length))?;
+    let mut footer = vec![0; length as usize];
+    file.read_exact(&mut footer)?;
+    Ok(memchr::memmem::find(&footer, VERSION_KEY.as_bytes()).is_some())
 }
 
 /// The rows of a table, column by column.
