@@ -121,7 +121,7 @@ def work_duckdb_group(path, _out, threads):
     start = time.perf_counter()
     connection = duckdb.connect(config={"threads": threads})
     rows = connection.execute(
-        f"""SELECT ts // 300 AS bucket, "id.orig_h", sum(orig_ip_bytes), sum(resp_ip_bytes), count(*)
+        f"""SELECT floor(ts / 300) AS bucket, "id.orig_h", sum(orig_ip_bytes), sum(resp_ip_bytes), count(*)
         FROM read_csv('{path}', delim='\t', header=false, skip={lines}, nullstr='-', quote='', escape='',
                       comment='#', columns={{{columns}}}) GROUP BY ALL"""
     ).fetchnumpy()
