@@ -1,7 +1,7 @@
 //! Where the outputs of each input lie below the output folder.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::candidates::stem_of;
 use super::walk::Found;
@@ -50,8 +50,25 @@ pub(super) fn name_outputs(found: Vec<Found>) -> Vec<Source> {
 fn place_of(location: &Location) -> PathBuf {
     match location {
         Location::StandardInput => PathBuf::from("stdin"),
-        Location::File(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+        Location::File(path) => {
+            without_parents(&std::path::absolute(path).unwrap_or_else(|_| path.clone()))
+        }
     }
+}
+
+/// `a/../b` as `b`: a `..` in a place would lead out of the output folder. Where a link is in the way, the place
+/// differs from that of the file, which does no harm: it is a name alone.
+fn without_parents(path: &Path) -> PathBuf {
+    let mut place = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                place.pop();
+            }
+            part => place.push(part),
+        }
+    }
+    place
 }
 
 /// The deepest folder that all files lie in.

@@ -4,7 +4,7 @@
 //! place in the output folder and for an entity `<log>/<by>/<entity>`, and a suffix that tells what they are.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -113,7 +113,12 @@ pub fn series_stem(log_stem: &Path, key: &SeriesKey) -> PathBuf {
 /// Names are text: bytes that are not UTF-8 are escaped as reports show them. A name that would be too long for
 /// a file system loses its end to a hash of all of it.
 pub fn output(stem: &Path, suffix: &str) -> PathBuf {
-    let mut parts: Vec<String> = stem.iter().map(|part| path_text(Path::new(part))).collect();
+    // Whatever the stem is, the output lies below the output folder.
+    let names = stem.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(path_text(Path::new(name))),
+        _ => None,
+    });
+    let mut parts: Vec<String> = names.collect();
     let last = parts.pop().unwrap_or_default();
     let mut path: PathBuf = parts
         .iter()
@@ -122,6 +127,12 @@ pub fn output(stem: &Path, suffix: &str) -> PathBuf {
     let room = MAX_NAME_BYTES.saturating_sub(suffix.len());
     path.push(shortened(&last, room) + suffix);
     path
+}
+
+/// The path of an output as text, under which it exists: its name is text already, only the folder may not be.
+pub fn shown(path: &Path) -> String {
+    path.to_str()
+        .map_or_else(|| path_text(path), ToOwned::to_owned)
 }
 
 /// Longest name of a file or folder, in bytes: what Linux, macOS and Windows can all store.
@@ -206,6 +217,14 @@ mod tests {
         let fits = "a".repeat(255 - "_scores.csv".len());
         let path = output(Path::new(&fits), "_scores.csv");
         assert_eq!(path.to_str().unwrap(), fits + "_scores.csv");
+    }
+
+    #[test]
+    fn no_stem_leads_out_of_the_output_folder() {
+        for stem in ["../a/b", "/a/b", "./a/../b"] {
+            let path = output(Path::new(stem), "_scores.csv");
+            assert_eq!(path.to_str().unwrap(), "a/b_scores.csv");
+        }
     }
 
     #[test]

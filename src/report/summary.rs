@@ -433,7 +433,7 @@ impl LogSummary {
             anomalies: log.anomalies(),
             incidents,
             seconds: log.elapsed.as_secs_f64(),
-            outputs: log.outputs.iter().map(|path| path_text(path)).collect(),
+            outputs: log.outputs.iter().map(|path| names::shown(path)).collect(),
             note: (!notes.is_empty()).then(|| notes.join("; ")),
         })
     }
@@ -480,7 +480,7 @@ impl InputSummary {
                     outputs: stale
                         .iter()
                         .flat_map(|stale| &stale.outputs)
-                        .map(|path| path_text(path))
+                        .map(|path| names::shown(path))
                         .collect(),
                     ..Self::empty(path, InputStatus::Error)
                 }
@@ -509,7 +509,7 @@ impl InputSummary {
             threshold: one.map(|series| series.findings.threshold),
             highest_score: scores.copied().reduce(f64::max),
             seconds: log.elapsed.as_secs_f64(),
-            outputs: log.outputs.iter().map(|path| path_text(path)).collect(),
+            outputs: log.outputs.iter().map(|path| names::shown(path)).collect(),
             note: (!notes.is_empty()).then(|| notes.join("; ")),
             ..Self::empty(log.source.name(), status)
         }

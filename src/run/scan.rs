@@ -27,7 +27,6 @@ use crate::runtime::memory::Memory;
 use crate::state::State;
 use crate::storage::atomic;
 use crate::support::error::{Error, ErrorKind, Result};
-use crate::support::text::path_text;
 
 /// Scans what `job` names, and writes graphs, tables and `summary.json`; returns the summary.
 ///
@@ -148,12 +147,12 @@ pub fn scan(
         // The tables of the last good run stay until there are others to put in their place.
         summary
             .outputs
-            .extend(tables.iter().map(|path| path_text(path)));
+            .extend(tables.iter().map(|path| names::shown(path)));
     } else {
         summary.stale = false;
         for sink in sinks {
             for path in sink.finish()? {
-                summary.outputs.push(path_text(&path));
+                summary.outputs.push(names::shown(&path));
                 outputs.push(path);
             }
         }
