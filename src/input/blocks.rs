@@ -5,7 +5,7 @@
 use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
 
-use super::open::{HEAD_BYTES, read_head, refuse_binary, unreadable};
+use super::head::{HEAD_BYTES, read_head, refuse_binary, unreadable};
 use super::too_many_bytes;
 use super::unpack::{Packing, unpack};
 use crate::support::error::{Error, ErrorKind, Result};

@@ -4,34 +4,19 @@
 //! Knows nothing of what is inside a file: a file found in a folder or by a glob is a candidate by its name, a file
 //! named outright always is.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
 use super::candidates::LABELS_SUFFIX;
-use super::logs::Join;
 use super::places::name_outputs;
 use super::walk::Search;
+pub(crate) use super::walk::{OwnFiles, SearchOptions};
 use super::{Skipped, Source};
 use crate::runtime::cancel::CancelToken;
 use crate::support::error::{Error, ErrorKind, Result};
-
-/// What is looked for beside the paths that the user names.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SearchOptions {
-    /// Globs of what is not wanted: without a slash of names, with one of paths.
-    pub exclude: Vec<String>,
-    /// What is one log; `None` for rotated record logs and single series files.
-    pub join: Option<Join>,
-    /// Name of the log, in place of the one that its path gives.
-    pub log: Option<String>,
-    /// Whether what would be skipped in a folder is a failure.
-    pub strict: bool,
-}
 
 /// What discovery found.
 #[derive(Debug, Default)]
@@ -42,19 +27,6 @@ pub struct Discovered {
     pub skipped: Vec<Skipped>,
     /// What was named and cannot be scanned: each costs only itself.
     pub failed: Vec<Error>,
-}
-
-/// Knows which files isoscan wrote itself, so that no scan takes them for logs.
-pub(crate) trait OwnFiles {
-    /// Whether a file or folder of this name is isoscan's, and not even an output.
-    fn is_internal(&self, name: &OsStr) -> bool;
-
-    /// The files that isoscan has written into and below `folder`, as paths that start with it; `None` where it
-    /// is not an output folder.
-    fn below(&self, folder: &Path) -> Option<Vec<PathBuf>>;
-
-    /// Whether a name in an output folder can only be that of an output.
-    fn is_output(&self, name: &OsStr) -> bool;
 }
 
 /// Finds the sources behind `paths`: files, folders (walked to any depth, links followed, hidden

@@ -5,6 +5,7 @@
 pub(crate) mod blocks;
 pub(crate) mod candidates;
 pub(crate) mod discover;
+mod head;
 pub(crate) mod logs;
 pub(crate) mod open;
 mod places;

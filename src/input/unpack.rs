@@ -9,9 +9,11 @@ use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::GzDecoder;
 use liblzma::bufread::XzDecoder;
 
-use super::blocks::BLOCK_BYTES;
-use super::open::unreadable;
+use super::head::unreadable;
 use crate::support::error::Result;
+
+/// Packed bytes read at a time.
+const BUFFER_BYTES: usize = 512 << 10;
 
 /// How the bytes of an input are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +79,7 @@ pub(super) fn unpack(
 }
 
 fn buffered<R: Read>(stored: R) -> BufReader<R> {
-    BufReader::with_capacity(BLOCK_BYTES, stored)
+    BufReader::with_capacity(BUFFER_BYTES, stored)
 }
 
 /// All members of a gzip file, one behind the other, each with its checksum and length verified.

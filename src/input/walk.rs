@@ -2,18 +2,46 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use serde::{Deserialize, Serialize};
 use walkdir::{DirEntry, WalkDir};
 
 use super::candidates::is_log_name;
-use super::discover::{OwnFiles, SearchOptions};
+use super::logs::Join;
 use super::{Location, Skipped};
 use crate::runtime::cancel::CancelToken;
 use crate::support::error::{Error, ErrorKind, Result};
+
+/// What is looked for beside the paths that the user names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SearchOptions {
+    /// Globs of what is not wanted: without a slash of names, with one of paths.
+    pub exclude: Vec<String>,
+    /// What is one log; `None` for rotated record logs and single series files.
+    pub join: Option<Join>,
+    /// Name of the log, in place of the one that its path gives.
+    pub log: Option<String>,
+    /// Whether what would be skipped in a folder is a failure.
+    pub strict: bool,
+}
+
+/// Knows which files isoscan wrote itself, so that no scan takes them for logs.
+pub(crate) trait OwnFiles {
+    /// Whether a file or folder of this name is isoscan's, and not even an output.
+    fn is_internal(&self, name: &OsStr) -> bool;
+
+    /// The files that isoscan has written into and below `folder`, as paths that start with it; `None` where it
+    /// is not an output folder.
+    fn below(&self, folder: &Path) -> Option<Vec<PathBuf>>;
+
+    /// Whether a name in an output folder can only be that of an output.
+    fn is_output(&self, name: &OsStr) -> bool;
+}
 
 /// Why an input is skipped that the user does not want.
 const EXCLUDED: &str = "excluded with --exclude";
