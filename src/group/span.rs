@@ -135,9 +135,9 @@ mod tests {
         let found = span(&[(0, 1), (20_000, 500), (20_001, 500), (20_060, 1)]);
         assert_eq!((found.far_off, found.is_scattered), (2, false));
         assert_eq!(found.stretches.len(), 1);
-        let found = span(&[(0, 20), (20_000, 980)]);
+        let found = span(&[(0, 8), (20_000, 984), (40_000, 8)]);
         assert_eq!((found.far_off, found.is_scattered), (0, true));
-        assert_eq!(found.stretches.len(), 2);
+        assert_eq!(found.stretches.len(), 3);
     }
 
     #[test]
