@@ -59,7 +59,7 @@ impl Outlook {
 
     /// The distance of a plain value from the nearest one at about this time of the last seven days; NaN
     /// without any.
-    pub(super) fn from_nearest(&self, plain: f64) -> f64 {
+    pub(super) fn above_nearest(&self, plain: f64) -> f64 {
         let mut nearest = f64::NAN;
         let mut distance = f64::INFINITY;
         for &earlier in &self.nearest[..self.nearest_count] {
@@ -244,9 +244,9 @@ mod tests {
         history.go_to(3 * DAY_S);
         let outlook = history.outlook();
         // Of the hour before, of the day before: 2000 + 230 belongs to yesterday's last hour.
-        assert_eq!(outlook.from_nearest(1_233.0), 3.0);
-        assert_eq!(outlook.from_nearest(2_012.0), 2.0);
-        assert!(filled(1, |_, _| 1.0).outlook.from_nearest(1.0).is_nan());
+        assert_eq!(outlook.above_nearest(1_233.0), 3.0);
+        assert_eq!(outlook.above_nearest(2_012.0), 2.0);
+        assert!(filled(1, |_, _| 1.0).outlook.above_nearest(1.0).is_nan());
     }
 
     #[test]

@@ -222,7 +222,7 @@ impl Judge {
         };
         let expected = self.expected(value, center, half_hour);
         let from_nearest = if history.is_some() {
-            outlook.from_nearest(plain)
+            outlook.above_nearest(plain)
         } else {
             plain - before
         };

@@ -72,7 +72,7 @@ impl Columns {
 pub(crate) struct TableWriter(Form);
 
 enum Form {
-    Csv(csv::CsvWriter),
+    Csv(Box<csv::CsvWriter>),
     Parquet(Box<parquet::ParquetWriter>),
 }
 
@@ -84,7 +84,7 @@ impl TableWriter {
     pub(crate) fn create(path: &Path, columns: Columns) -> Result<Self> {
         let extension = path.extension().and_then(|extension| extension.to_str());
         Ok(Self(match extension {
-            Some("csv") => Form::Csv(csv::CsvWriter::create(path, columns)?),
+            Some("csv") => Form::Csv(Box::new(csv::CsvWriter::create(path, columns)?)),
             Some("parquet") => {
                 Form::Parquet(Box::new(parquet::ParquetWriter::create(path, columns)?))
             }
