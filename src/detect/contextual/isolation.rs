@@ -12,7 +12,7 @@ const FARTHEST: f64 = 1e9;
 /// Numbers that only fill the histogram before the first is scored.
 pub(super) const WARM_UP: usize = 200;
 /// The depth of a bin is not known yet.
-const UNKNOWN: f64 = -1.0;
+const UNKNOWN: f32 = -1.0;
 
 /// All numbers so far, counted in bins of equal width that cover their range.
 #[derive(Debug, Clone)]
@@ -22,11 +22,11 @@ pub(super) struct Isolation {
     /// Lower end of the first bin, and width of each; a width of 0 until the range is known.
     low: f64,
     width: f64,
-    counts: [u64; BINS],
+    counts: [u32; BINS],
     /// Which bins are occupied, a bit for each.
     occupied: u64,
     /// What the other bins add to the path that ends in a bin: it changes with `occupied` alone.
-    path_depths: [f64; BINS],
+    path_depths: [f32; BINS],
     /// What the rows of the own bin add to it: `c(m + 1)` for m of them.
     leaf_depths: [f64; BINS],
     /// How many numbers there are, and the harmonic number of that.
@@ -110,9 +110,9 @@ impl Isolation {
         let depth = match usize::try_from(bin) {
             Ok(own) if own < BINS => {
                 if self.path_depths[own] == UNKNOWN {
-                    self.path_depths[own] = self.path_depth(bin);
+                    self.path_depths[own] = self.path_depth(bin) as f32;
                 }
-                self.path_depths[own] + self.leaf_depths[own]
+                f64::from(self.path_depths[own]) + self.leaf_depths[own]
             }
             _ => self.path_depth(bin),
         };
@@ -149,13 +149,13 @@ impl Isolation {
             bin = self.bin_of(number);
         }
         let bin = bin as usize;
-        self.counts[bin] += 1;
+        self.counts[bin] = self.counts[bin].saturating_add(1);
         if self.occupied >> bin & 1 == 0 {
             self.occupied |= 1 << bin;
             self.path_depths = [UNKNOWN; BINS];
         }
         // c(m + 1) - c(m) = 2 / m - 2 / (m (m + 1)) = 2 / (m + 1)
-        self.leaf_depths[bin] += 2.0 / (self.counts[bin] as f64 + 1.0);
+        self.leaf_depths[bin] += 2.0 / (f64::from(self.counts[bin]) + 1.0);
         self.total += 1.0;
         self.harmonic += 1.0 / self.total;
     }
@@ -166,7 +166,8 @@ impl Isolation {
         let mut merged = [0; BINS];
         let shift = if downwards { BINS / 2 } else { 0 };
         for (bin, count) in self.counts.iter().enumerate() {
-            merged[shift + bin / 2] += count;
+            let sum: &mut u32 = &mut merged[shift + bin / 2];
+            *sum = sum.saturating_add(*count);
         }
         if downwards {
             self.low -= BINS as f64 * self.width;
@@ -228,7 +229,7 @@ mod tests {
         ) {
             let mut isolation = filled(numbers.iter().copied());
             prop_assert!(isolation.width > 0.0);
-            prop_assert_eq!(isolation.counts.iter().sum::<u64>(), numbers.len() as u64);
+            prop_assert_eq!(isolation.counts.iter().sum::<u32>(), numbers.len() as u32);
             for bin in 0..BINS {
                 let expected = average_depth(isolation.counts[bin] as usize + 1);
                 prop_assert!((isolation.leaf_depths[bin] - expected).abs() < 1e-9);
@@ -237,7 +238,7 @@ mod tests {
                 let novelty = isolation.novelty(number);
                 prop_assert!((0.0..1.0).contains(&novelty), "{}", novelty);
                 let bin = isolation.bin_of(number) as usize;
-                prop_assert_eq!(isolation.path_depths[bin], isolation.path_depth(bin as i64));
+                prop_assert_eq!(isolation.path_depths[bin], isolation.path_depth(bin as i64) as f32);
             }
         }
     }
