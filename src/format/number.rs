@@ -110,9 +110,10 @@ impl NumberStyle {
                 .count();
             fitting * 20 >= cells.len() * 19
         };
+        let has_comma = cells.iter().any(|cell| cell.contains(&b','));
         let comma = (
-            fits(Self::Grouped(b',')) && decimal_comma != Some(true),
-            fits(Self::DecimalComma) && decimal_comma != Some(false),
+            has_comma && decimal_comma != Some(true) && fits(Self::Grouped(b',')),
+            has_comma && decimal_comma != Some(false) && fits(Self::DecimalComma),
         );
         let shown = || quoted(odd[0]);
         match comma {

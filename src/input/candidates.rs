@@ -25,7 +25,9 @@ pub(super) fn is_log_name(path: &Path) -> bool {
     let Some(name) = path.file_name() else {
         return false;
     };
-    let log = logs::log_path(Path::new(name), Join::Rotated);
+    // Within a folder, a name that is nothing but a date leaves that of the folder.
+    let part = Path::new("folder").join(name);
+    let log = logs::log_path(&part, Join::Rotated);
     if log
         .to_string_lossy()
         .to_lowercase()
@@ -36,8 +38,8 @@ pub(super) fn is_log_name(path: &Path) -> bool {
     let suffix = suffix_of(&log);
     if suffix.is_empty() {
         // Apache writes `access_log`, stores write names that are dates alone.
-        let is_rotated = log != Path::new(name) && !is_in(&PACKED_SUFFIXES, &suffix_of(path));
-        return is_rotated || log.to_string_lossy().to_lowercase().contains("log");
+        let is_rotated = log != part && !is_in(&PACKED_SUFFIXES, &suffix_of(path));
+        return is_rotated || name.to_string_lossy().to_lowercase().contains("log");
     }
     is_in(&TABLE_SUFFIXES, &suffix) || is_in(&LOG_SUFFIXES, &suffix)
 }
