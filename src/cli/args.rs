@@ -356,7 +356,7 @@ pub struct RecordArgs {
     #[arg(long, value_name = "N", default_value = "1")]
     pub sampling: NonZeroU64,
 
-    /// Largest share of lines of a record log that do not fit; with more, the input fails
+    /// Largest share of rows or lines that cannot be used; an input with more fails
     #[arg(long, value_name = "SHARE", default_value = "0.2")]
     pub max_dropped: f64,
 

@@ -6,6 +6,7 @@ use super::args::ScanArgs;
 use super::console::{self, Console, print, say};
 use super::{signals, use_threads};
 use crate::config::{Job, RunOptions, Settings};
+use crate::format::ReadOptions;
 use crate::report::summary::{ExitRules, InputStatus, RunStatus, Summary};
 use crate::report::terminal;
 use crate::run;
@@ -57,7 +58,10 @@ fn job(args: &ScanArgs) -> Result<Job> {
     Job::new(Settings {
         inputs: args.input.all_paths()?,
         search: args.input.search(),
-        read: args.input.options()?,
+        read: ReadOptions {
+            max_dropped: args.records.max_dropped,
+            ..args.input.options()?
+        },
         detect: args.detection.options()?,
         detect_records: args.detection.record_options()?,
         group: args.records.options()?,

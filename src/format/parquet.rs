@@ -471,7 +471,7 @@ impl Reader<'_> {
                 (_, Some(cell)) => self.drop_row(
                     row,
                     match cell {
-                        Some(number) => format!("the value {number} is no finite number"),
+                        Some(number) => format!("the value {number} is not a number"),
                         None => "the value is empty or no number".to_owned(),
                     },
                 ),

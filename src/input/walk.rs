@@ -475,7 +475,18 @@ fn is_glob(path: &Path) -> bool {
 
 /// Whether a name leads to its file through a link. `identity` is the file's true path.
 fn is_link(found: &Found, identity: &Path) -> bool {
-    std::path::absolute(found.location.path()).is_ok_and(|path| path != identity)
+    let Ok(path) = std::path::absolute(found.location.path()) else {
+        return false;
+    };
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        if part == Component::ParentDir {
+            plain.pop();
+        } else {
+            plain.push(part);
+        }
+    }
+    plain != identity
 }
 
 /// Whether a link leads nowhere.

@@ -35,12 +35,12 @@ fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "all-bad.csv",
             b"timestamp,value\n2026-01-01 00:00:00,many\n2026-01-01 00:05:00,\n".to_vec(),
-            "line 2: no usable row among 2; the first is dropped because the value \"many\" is no finite number",
+            "line 2: no usable row among 2; the first is dropped because the value \"many\" is not a number",
         ),
         (
             "all-bad-times.csv",
             b"timestamp,value\nyesterday,5\ntoday,6\n".to_vec(),
-            "line 2: the timestamp \"yesterday\" has no form known (give it with --timestamp-format)",
+            "line 2: the timestamp \"yesterday\" is not in a recognised format; try --timestamp-format '%d.%m.%Y %H:%M'",
         ),
         (
             "binary.csv",
@@ -219,7 +219,7 @@ fn the_line_of_an_unknown_timestamp_is_told_where_blank_lines_go_before_it() {
     let run = work.run("scan in.csv -q").ends(1);
     assert_eq!(
         run.stderr,
-        "isoscan: in.csv: line 5: the timestamp \"yesterday\" has no form known (give it with --timestamp-format)\n"
+        "isoscan: in.csv: line 5: the timestamp \"yesterday\" is not in a recognised format; try --timestamp-format '%d.%m.%Y %H:%M'\n"
     );
 }
 
@@ -329,7 +329,7 @@ fn one_row_and_equal_values_have_no_anomalies_and_say_so() {
             [
                 "isoscan: constant.csv: all values are equal: no anomalies",
                 "isoscan: one.csv: one row only: nothing to compare it with, no anomalies",
-                "files         2 scanned",
+                "files         2 scanned, 2 not judged",
                 "rows          301",
             ]
         );

@@ -212,14 +212,14 @@ fn nothing_to_scan_is_an_error_that_says_so_and_writes_nothing() {
     let known =
         "logs are called .csv, .tsv, .txt, .log, .json (also .gz, .zst, .bz2, .xz) and .parquet";
     for (path, passed) in [
-        ("empty", "passed over empty: an empty folder"),
+        ("empty", "skipped empty: an empty folder"),
         (
             "other",
-            "passed over other/notes.md: its name is not that of a log",
+            "skipped other/notes.md: its name is not that of a log",
         ),
         (
             "other/*.csv",
-            "passed over other/*.csv: no file matches this pattern",
+            "skipped other/*.csv: no file matches this pattern",
         ),
     ] {
         let run = work.run(&format!("scan {path}")).ends(1);

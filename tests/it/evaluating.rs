@@ -35,7 +35,8 @@ fn results_of_a_scan_and_a_detector_run_now_come_to_the_same() {
         .collect();
     assert_eq!(kinds, ["silence", "spike"]);
     assert_eq!(of_data["totals"]["events"], 4);
-    assert!(of_data["kinds"][1]["found"].as_u64().unwrap() == 2);
+    let found = of_data["totals"]["found"].as_u64();
+    assert!(found >= Some(3), "{found:?}");
 }
 
 #[test]

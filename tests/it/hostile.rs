@@ -46,7 +46,8 @@ fn refusal(name: &str, content: impl AsRef<[u8]>, flags: &str) -> String {
 fn counts(content: impl AsRef<[u8]>) -> (u64, u64) {
     let work = Workdir::new();
     work.write("in.csv", content);
-    work.run("scan in.csv -q --scores csv").ends(0);
+    work.run("scan in.csv -q --scores csv --max-dropped 1")
+        .ends(0);
     let input = &work.json("output/summary.json")["inputs"][0];
     let rows = input["rows"].as_u64().unwrap();
     let scores = work.text("output/in_scores.csv");
@@ -757,7 +758,7 @@ fn names_of_every_kind_are_scanned_and_keep_to_the_output_folder() {
     assert_eq!(run.said().len(), 1);
     assert!(
         run.stderr
-            .contains("a\\n\\u{1b}[2J\u{fffd}.csv: the file is empty"),
+            .contains("a\\n\\u{1b}[2J\\xff.csv: the file is empty"),
         "{}",
         run.stderr
     );

@@ -385,7 +385,8 @@ fn the_summary_tells_what_was_asked_and_what_became_of_each_input() {
     }
     let worst = summary["worst_incidents"].take();
     let first = serde_json::json!({
-        "source": "logs/good.csv", "start": "2026-01-01T04:10:00Z", "end": "2026-01-01T04:10:00Z",
+        "source": "logs/good.csv", "by": "total", "entity": "",
+        "start": "2026-01-01T04:10:00Z", "end": "2026-01-01T04:10:00Z",
         "kind": "spike", "severity": "critical", "evidence": worst[0]["evidence"]
     });
     assert_eq!((&worst[0], worst.as_array().unwrap().len()), (&first, 4));
@@ -412,7 +413,7 @@ fn the_summary_tells_what_was_asked_and_what_became_of_each_input() {
         "form": "CSV (comma); timestamps: ISO 8601, e.g. %Y-%m-%d %H:%M:%S",
         "rows": 400,
         "dropped_rows": 1,
-        "first_dropped": [{ "line": 402, "reason": "the value \"row\" is no finite number" }],
+        "first_dropped": [{ "line": 402, "reason": "the value \"row\" is not a number" }],
         "anomalies": 4,
         "incidents": 4,
         "incidents_by_severity": by_severity,

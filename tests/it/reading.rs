@@ -452,7 +452,7 @@ fn rows_that_cannot_be_used_are_counted_and_the_first_three_named_with_their_lin
         serde_json::json!([
             { "line": 403, "reason": "the value is empty" },
             { "line": 404, "reason": "the timestamp is empty" },
-            { "line": 405, "reason": "the value \"NaN\" is no finite number" },
+            { "line": 405, "reason": "the value \"NaN\" is not a number" },
         ])
     );
     assert_eq!(
@@ -475,15 +475,15 @@ fn every_reason_to_drop_a_row_is_told_with_the_value_found() {
     for (line, reason) in [
         (
             "2026-01-03 00:00:00,inf",
-            "the value \"inf\" is no finite number",
+            "the value \"inf\" is not a number",
         ),
         (
             "2026-01-03 00:00:00,1e999",
-            "the value \"1e999\" is no finite number",
+            "the value \"1e999\" is not a number",
         ),
         (
             "2026-01-03 00:00:00,12 kB",
-            "the value \"12 kB\" is no finite number",
+            "the value \"12 kB\" is not a number",
         ),
         (
             "yesterday,5",
@@ -551,7 +551,7 @@ fn rows_of_parquet_that_cannot_be_used_are_counted_and_named_by_their_number() {
         serde_json::json!([
             { "line": 3, "reason": "the value is empty or no number" },
             { "line": 8, "reason": "the timestamp is empty" },
-            { "line": 202, "reason": "the value NaN is no finite number" },
+            { "line": 202, "reason": "the value NaN is not a number" },
         ])
     );
 }

@@ -67,7 +67,7 @@ fn what_was_recognised_is_told_for_each_file_under_verbose() {
     )));
     assert_eq!(
         said[1],
-        "isoscan: logs/calm.csv: line 302: dropped: the value \"b\" is no finite number"
+        "isoscan: logs/calm.csv: line 302: dropped: the value \"b\" is not a number"
     );
     assert!(said[2].starts_with(&format!(
         "isoscan: logs/strange.csv: {form}; 400 rows, 0 dropped, 4 anomalies above 0."
