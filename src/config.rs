@@ -62,7 +62,7 @@ const FIXED_MEMORY: u64 = 160 << 20;
 const WORKER_MEMORY: u64 = 56 << 20;
 /// Address space that a scan takes at most besides its rows and its workers: the program and its
 /// libraries, threads, and what the allocator holds in reserve. Measured under `ulimit -v`.
-const FIXED_ADDRESSES: u64 = 448 << 20;
+const FIXED_ADDRESSES: u64 = 544 << 20;
 
 impl Default for RunOptions {
     /// All processors, 512 MiB, everything anew.
@@ -465,7 +465,7 @@ mod tests {
         let with = |addresses| Job::on_machine(Settings::new(["logs"]), 2, addresses);
         let all = with(None).unwrap();
         assert_eq!(with(Some(4 << 30)).unwrap().row_memory(), all.row_memory());
-        assert_eq!(with(Some(800 << 20)).unwrap().row_memory(), 120 << 20);
+        assert_eq!(with(Some(800 << 20)).unwrap().row_memory(), 72 << 20);
         let error = with(Some(500 << 20)).unwrap_err().to_string();
         let start = "the address space is limited to 500 MiB";
         assert!(error.starts_with(start), "{error}");

@@ -881,7 +881,7 @@ fn little_address_space_ends_in_an_error_or_in_a_scan_but_never_in_an_abort() {
     let work = Workdir::new();
     work.write("in.csv", csv(&calm(600_000)));
     // The program itself starts with about 100 MiB.
-    for mib in [160, 256, 356, 500, 559] {
+    for mib in [160, 256, 356, 500, 655] {
         let run = limited(
             &work,
             &format!("ulimit -v {}", mib << 10),
@@ -891,11 +891,11 @@ fn little_address_space_ends_in_an_error_or_in_a_scan_but_never_in_an_abort() {
         assert_eq!(
             run.stderr,
             format!(
-                "isoscan: the address space is limited to {mib} MiB (ulimit -v), and a scan may take 560 MiB with 2 threads\n"
+                "isoscan: the address space is limited to {mib} MiB (ulimit -v), and a scan may take 656 MiB with 2 threads\n"
             )
         );
     }
-    for mib in [560, 640, 800] {
+    for mib in [656, 720, 800] {
         let run = limited(
             &work,
             &format!("ulimit -v {}", mib << 10),
