@@ -82,6 +82,8 @@ pub(crate) enum NumberStyle {
     DecimalComma,
 }
 
+/// Cells with a unit that show that a whole column has them.
+const MIN_UNIT_CELLS: usize = 10;
 /// Separators of groups of digits, beside the comma.
 const GROUP_SEPARATORS: [u8; 3] = [b' ', b'\'', b'_'];
 
@@ -133,9 +135,13 @@ impl NumberStyle {
                 return Ok(Self::Grouped(separator));
             }
         }
+        // One odd cell may be anything.
+        let is_rule = cells.len() >= MIN_UNIT_CELLS;
         let with_unit = odd.iter().find(|cell| has_unit(cell));
         match with_unit {
-            Some(cell) if odd.iter().filter(|cell| has_unit(cell)).count() * 2 > odd.len() => {
+            Some(cell)
+                if is_rule && odd.iter().filter(|cell| has_unit(cell)).count() * 2 > odd.len() =>
+            {
                 Err(format!(
                     "the value {} has a unit: write plain numbers, all in one unit",
                     quoted(cell)
@@ -197,10 +203,10 @@ fn has_unit(cell: &[u8]) -> bool {
         .count();
     let unit = cell[length..].trim_ascii();
     cell[..length].iter().any(u8::is_ascii_digit)
+        && (1..=12).contains(&unit.len())
         && unit
-            .first()
-            .is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'%' || *byte >= 0x80)
-        && unit.len() <= 12
+            .iter()
+            .all(|byte| byte.is_ascii_alphabetic() || b"%/".contains(byte))
 }
 
 #[cfg(test)]
@@ -245,7 +251,7 @@ mod tests {
     #[test]
     fn units_are_refused_and_stray_words_are_not_a_style() {
         for cell in ["1008.5 kB/s", "13.6%", "5.5 M"] {
-            let text = style(&[cell, cell], None).unwrap_err();
+            let text = style(&[cell; 10], None).unwrap_err();
             assert_eq!(
                 text,
                 format!("the value \"{cell}\" has a unit: write plain numbers, all in one unit")

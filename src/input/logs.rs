@@ -90,14 +90,6 @@ fn shown(path: &Path) -> String {
 /// With [`Join::Rotated`], that is `path` without dates, times, rotation numbers, random suffixes and packing:
 /// `logs/2026-11-01/conn.13:00:00-14:00:00.log.gz` is a part of `logs/conn.log`. A name that holds nothing else is
 /// replaced by that of its folder: `logs/2026-11-01.csv` is a part of `logs.csv`. With [`Join::All`] it is the path itself.
-///
-/// ```
-/// use std::path::Path;
-/// use isoscan::input::logs::{Join, log_path};
-/// let part = Path::new("/opt/zeek/logs/2026-11-01/conn.13:00:00-14:00:00.log.gz");
-/// assert_eq!(log_path(part, Join::Rotated), Path::new("/opt/zeek/logs/conn.log"));
-/// assert_eq!(log_path(Path::new("router-01.csv"), Join::Rotated), Path::new("router-01.csv"));
-/// ```
 pub(crate) fn log_path(path: &Path, join: Join) -> PathBuf {
     match join {
         Join::File | Join::All => path.to_path_buf(),

@@ -356,7 +356,10 @@ impl<'a> Search<'a> {
                 let (identity, at) = (place.key().clone(), *place.get());
                 let kept = &mut self.found[at];
                 let is_named = kept.is_named || found.is_named;
-                let rank = |found: &Found| (is_link(found, &identity), found.location.clone());
+                let rank = |found: &Found| {
+                    let parts = found.location.path().components().count();
+                    (is_link(found, &identity), parts, found.location.clone())
+                };
                 let mut other = found;
                 if rank(&other) < rank(kept) {
                     std::mem::swap(kept, &mut other);

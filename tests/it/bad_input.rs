@@ -22,7 +22,7 @@ fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         Column::new("value".into(), &values),
     ]);
     let other_table = parquet(vec![
-        Column::new("time".into(), &times),
+        Column::new("when".into(), &times),
         Column::new("bytes".into(), &values),
     ]);
     let utf16 = |mark: &[u8], unit: fn(u16) -> [u8; 2]| -> Vec<u8> {
@@ -117,17 +117,17 @@ fn broken() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             "wrong-column.csv",
             text.replace("timestamp,value", "Time;bytes in")
                 .into_bytes(),
-            "line 1: no column \"timestamp\": the columns are Time, bytes in (choose one with --timestamp-column)",
+            "line 1: no column \"value\": the columns are Time, bytes in (choose one with --value-column)",
         ),
         (
             "wrong-column.parquet",
             other_table,
-            "no column \"timestamp\": the columns are time, bytes (choose one with --timestamp-column)",
+            "no column \"timestamp\", no column \"value\": the columns are when, bytes (choose with --timestamp-column and --value-column)",
         ),
         (
             "wrong-value-column.csv",
-            text.replace(",value", ",bytes").into_bytes(),
-            "line 1: no column \"value\": the columns are timestamp, bytes (choose one with --value-column)",
+            b"timestamp,bytes,packets\n2026-01-01 00:00:00,1,2\n2026-01-01 00:05:00,3,4\n".to_vec(),
+            "line 1: no column \"value\": the columns are timestamp, bytes, packets (choose one with --value-column)",
         ),
         (
             "zip.csv",

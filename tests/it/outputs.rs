@@ -447,6 +447,7 @@ fn the_summary_tells_what_was_asked_and_what_became_of_each_input() {
             "highest_severity": "critical",
             "worst_incidents": "four",
             "inputs": [bad, good, notes],
+            "logs": [],
             "outputs": [
                 "output/anomalies.csv", "output/anomalies.parquet",
                 "output/incidents.csv", "output/incidents.parquet"

@@ -11,14 +11,14 @@ const DAY_WAITED_FOR: i64 = 1_000;
 /// The context detector of one value column: a stream of rows in time order.
 ///
 /// ```
-/// use isoscan::detect::contextual::{ALARM_LEVEL, ContextColumn};
+/// use isoscan::detect::contextual::ContextColumn;
 /// let mut column = ContextColumn::new();
 /// let mut judge = |row: i64, value: f64| column.push(row * 300_000_000, value).score;
-/// for row in 0..1_000 {
+/// for row in 0..2_400 {
 ///     judge(row, (row * 7919 % 101) as f64);
 /// }
-/// assert!(judge(1_000, 50.0) < ALARM_LEVEL);
-/// assert!(judge(1_001, 9_000.0) > ALARM_LEVEL);
+/// assert!(judge(2_400, 50.0) < 0.1);
+/// assert!(judge(2_401, 9_000.0) > 0.8);
 /// ```
 #[derive(Debug, Clone)]
 pub struct ContextColumn {
