@@ -737,8 +737,9 @@ fn an_output_folder_that_vanishes_is_an_error_that_names_it() {
     input.write_all(csv(&traffic()).as_bytes()).unwrap();
     drop(input);
     let run = ended(child, Duration::from_secs(10)).ends(1);
+    // The folder itself is named where it vanished while it was made.
     assert!(
-        run.stderr.contains("isoscan: output/") && run.stderr.contains("cannot be written"),
+        run.stderr.contains("isoscan: output") && run.stderr.contains("cannot be written"),
         "{}",
         run.stderr
     );
