@@ -6,7 +6,6 @@
 mod access;
 mod argus;
 mod azure;
-mod binary;
 mod cloudflare;
 #[cfg(test)]
 mod collected;
@@ -23,6 +22,7 @@ mod load_balancer;
 mod nfdump;
 mod number;
 mod parquet;
+mod parquet_records;
 mod recognise;
 pub mod record;
 mod s3_access;
@@ -46,6 +46,7 @@ use crate::support::error::{Error, ErrorKind, Result, quoted};
 
 pub(crate) use self::columns::find_columns;
 pub use self::delimited::DroppedRow;
+pub(crate) use self::parquet_records::text_of_parquet;
 pub use self::recognise::{RecordLog, recognise_records};
 pub use self::timestamp::Zone;
 pub use crate::storage::fingerprint::Fingerprint;

@@ -82,14 +82,7 @@ impl Recognised {
 /// [`ErrorKind::Format`] where the file is no whole parquet file, [`ErrorKind::Column`] where a wanted
 /// column is missing.
 pub(crate) fn recognise(mut file: File, options: &ReadOptions) -> Result<Recognised> {
-    let (size, footer) = read_footer(&mut file)?;
-    let (metadata, schema) = caught(|| {
-        let metadata = read_metadata(&mut Cursor::new(footer))?;
-        let schema = infer_schema(&metadata)?;
-        PolarsResult::Ok((metadata, schema))
-    })
-    .map_err(not_whole)?
-    .map_err(|cause| not_whole(cause.to_string()))?;
+    let (size, metadata, schema) = read_schema(&mut file)?;
     let names: Vec<String> = schema.iter_names().map(|name| name.to_string()).collect();
     let is_numeric = |at: usize| {
         let field = schema
@@ -123,6 +116,22 @@ pub(crate) fn recognise(mut file: File, options: &ReadOptions) -> Result<Recogni
         columns: wanted.value_names(&names),
         notes: wanted.notes(&names),
     })
+}
+
+/// The size of a file, and what its footer says of its columns and row groups.
+///
+/// # Errors
+/// [`ErrorKind::Format`] where the file is no whole parquet file.
+pub(super) fn read_schema(file: &mut File) -> Result<(u64, FileMetadata, ArrowSchema)> {
+    let (size, footer) = read_footer(file)?;
+    let (metadata, schema) = caught(|| {
+        let metadata = read_metadata(&mut Cursor::new(footer))?;
+        let schema = infer_schema(&metadata)?;
+        PolarsResult::Ok((metadata, schema))
+    })
+    .map_err(not_whole)?
+    .map_err(|cause| not_whole(cause.to_string()))?;
+    Ok((size, metadata, schema))
 }
 
 fn not_whole(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
@@ -237,7 +246,7 @@ pub(crate) fn read(
 }
 
 /// The bytes of a column in one row group.
-struct ColumnBytes<'a> {
+pub(super) struct ColumnBytes<'a> {
     about: &'a ColumnChunkMetadata,
     bytes: Cursor<Buffer<u8>>,
 }
@@ -272,7 +281,7 @@ impl ColumnBytes<'_> {
 }
 
 /// Reads the bytes of the wanted columns of a row group.
-fn read_group<'a>(
+pub(super) fn read_group<'a>(
     file: &mut File,
     size: u64,
     group: &'a RowGroupMetadata,
@@ -326,6 +335,34 @@ fn read_group<'a>(
     Ok(chunks)
 }
 
+/// The rows from `start` to `end` of a column in a row group, on this thread.
+pub(super) fn decode_column(
+    chunk: &ColumnBytes<'_>,
+    field: &ArrowField,
+    start: usize,
+    end: usize,
+) -> Result<Series> {
+    let series = caught(|| {
+        let (arrays, _) = column_iter_to_arrays(
+            vec![BasicDecompressor::new(chunk.pages(), Vec::new())],
+            vec![&chunk.about.descriptor().descriptor.primitive_type],
+            field.clone(),
+            Some(Filter::new_ranged(start, end)),
+        )?;
+        Series::try_from((field, arrays))
+    })
+    .map_err(unreadable)?
+    .map_err(|cause| unreadable(cause.to_string()))?;
+    if series.len() != end - start {
+        return Err(unreadable(format!(
+            "a row group has {} rows where {} are promised",
+            start + series.len(),
+            end
+        )));
+    }
+    Ok(series)
+}
+
 /// The rows from `start` to `end` of a row group, the columns under the names of their roles' source.
 fn decode(
     chunks: &[ColumnBytes<'_>],
@@ -338,24 +375,7 @@ fn decode(
         .zip(fields)
         .enumerate()
         .map(|(number, (chunk, field))| {
-            let series = caught(|| {
-                let (arrays, _) = column_iter_to_arrays(
-                    vec![BasicDecompressor::new(chunk.pages(), Vec::new())],
-                    vec![&chunk.about.descriptor().descriptor.primitive_type],
-                    field.clone(),
-                    Some(Filter::new_ranged(start, end)),
-                )?;
-                Series::try_from((field, arrays))
-            })
-            .map_err(unreadable)?
-            .map_err(|cause| unreadable(cause.to_string()))?;
-            if series.len() != end - start {
-                return Err(unreadable(format!(
-                    "a row group has {} rows where {} are promised",
-                    start + series.len(),
-                    end
-                )));
-            }
+            let series = decode_column(chunk, field, start, end)?;
             let role = match number {
                 0 => TIMESTAMP.into(),
                 _ => value_name(number - 1),

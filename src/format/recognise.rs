@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::RECORD_FORMATS;
 use super::envelope::{Envelope, Wrapped};
 use super::record::{Layout, RecordFormat, RecordOptions};
-use super::{RECORD_FORMATS, binary};
+use crate::input::binary;
 use crate::support::error::{Error, ErrorKind, Result, quoted};
 
 /// A record log, recognised from its head.

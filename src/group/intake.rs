@@ -11,7 +11,7 @@ use super::runs::Runs;
 use super::seen::Seen;
 use super::sums::{Grouping, Pending, Sums};
 use crate::format::record::{Identity, Layout, Record, RecordSink};
-use crate::format::{Dropped, DroppedRow, Fingerprint, NAMED_DROPS};
+use crate::format::{self, Dropped, DroppedRow, Fingerprint, NAMED_DROPS};
 use crate::input::Source;
 use crate::input::blocks::TextReader;
 use crate::input::open::{self, Opened};
@@ -181,7 +181,8 @@ struct OpenPart {
 struct Feed {
     text: Box<TextReader>,
     layout: Arc<dyn Layout>,
-    watch: Watch,
+    /// What the part held, where it is read from end to end: not of parquet.
+    watch: Option<Watch>,
     chunks: u64,
 }
 
@@ -262,12 +263,16 @@ impl Work<'_> {
     fn open(&self, number: usize) -> Result<OpenPart> {
         let part = self.parts[number];
         let watch = Watch::new(self.runs.memory().stop());
-        let mut text = match open::open(&part.source, &watch, self.options.max_bytes)? {
-            Opened::Text(text) => text,
-            Opened::Parquet(_) => {
-                let text = "the file became parquet since the run began";
-                return Err(Error::new(ErrorKind::Read, text));
-            }
+        let max_bytes = self.options.max_bytes;
+        let (mut text, is_whole) = match open::open(&part.source, &watch, max_bytes)? {
+            Opened::Text(text) => (text, true),
+            Opened::Parquet(file) => match format::text_of_parquet(file, max_bytes)? {
+                Some(text) => (Box::new(text), false),
+                None => {
+                    let text = "the file has other columns than when the run began";
+                    return Err(Error::new(ErrorKind::Read, text));
+                }
+            },
         };
         let layout = Arc::clone(&part.layout);
         text.cut_with(move |block| layout.cut(block));
@@ -276,7 +281,7 @@ impl Work<'_> {
             feed: Mutex::new(Feed {
                 text,
                 layout: Arc::clone(&part.layout),
-                watch,
+                watch: is_whole.then_some(watch),
                 chunks: 0,
             }),
             is_ended: AtomicBool::new(false),
@@ -308,7 +313,7 @@ impl Work<'_> {
             let mut turn = lock(&open.turn);
             turn.chunks = Some(feed.chunks);
             turn.report.bytes = feed.text.bytes();
-            turn.report.content = Some(feed.watch.content());
+            turn.report.content = feed.watch.as_ref().map(Watch::content);
             self.end_if_settled(open, &mut turn);
             return None;
         }

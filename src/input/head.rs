@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use super::binary;
 use crate::support::error::{Error, ErrorKind, Result};
 
 /// Bytes looked at to tell what a file is.
@@ -26,6 +27,7 @@ pub(super) fn read_head(input: &mut dyn Read) -> Result<Vec<u8>> {
 
 /// Refuses content that is no text, by name where it is known.
 pub(super) fn refuse_binary(start: &[u8]) -> Result<()> {
+    binary::refuse(start)?;
     let known: [(&[u8], &str); 10] = [
         (b"\xff\xfe\0\0", "UTF-32 text: convert it to UTF-8 first"),
         (b"\0\0\xfe\xff", "UTF-32 text: convert it to UTF-8 first"),

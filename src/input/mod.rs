@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of what the bytes mean.
 
+pub(crate) mod binary;
 pub(crate) mod blocks;
 pub(crate) mod candidates;
 pub(crate) mod discover;

@@ -160,12 +160,16 @@ fn recognise(source: &Source, job: &Job) -> Result<Option<format::RecordLog>> {
         year,
         last_month: Some(month),
     };
-    match open::open(source, &Watch::default(), job.read().max_bytes) {
-        Ok(Opened::Text(text)) => {
-            format::recognise_records(text.head(), job.group().format.as_deref(), &options)
-        }
+    let max_bytes = job.read().max_bytes;
+    let format = job.group().format.as_deref();
+    match open::open(source, &Watch::default(), max_bytes) {
+        Ok(Opened::Text(text)) => format::recognise_records(text.head(), format, &options),
+        Ok(Opened::Parquet(file)) => match format::text_of_parquet(file, max_bytes) {
+            Ok(Some(text)) => format::recognise_records(text.head(), format, &options),
+            Ok(None) | Err(_) => Ok(None),
+        },
         // What cannot be opened fails again where it is read, and is told there.
-        Ok(Opened::Parquet(_)) | Err(_) => Ok(None),
+        Err(_) => Ok(None),
     }
 }
 

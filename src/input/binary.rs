@@ -22,7 +22,7 @@ const RRD: &str = "a binary round-robin database: convert it with 'rrdtool xport
 ///
 /// # Errors
 /// [`ErrorKind::Unsupported`] with the command that converts the input.
-pub(super) fn refuse(head: &[u8]) -> Result<()> {
+pub(crate) fn refuse(head: &[u8]) -> Result<()> {
     match KNOWN.iter().find(|(magic, _)| head.starts_with(magic)) {
         Some((_, text)) => Err(Error::new(ErrorKind::Unsupported, *text)),
         None => Ok(()),
